@@ -1,0 +1,29 @@
+"""Train a model from data/, config.yml and domain.yml."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from bot.commands.serve import prepare
+from bot.settings import settings
+
+
+def newest_model() -> Path | None:
+    """The model that Rasa will load: the youngest archive in models/."""
+    return max(
+        settings().models_dir.glob("*.tar.gz"), key=lambda path: path.stat().st_mtime, default=None
+    )
+
+
+def train(if_missing: bool = False) -> None:
+    """Train a model, or with `if_missing` only where there is none."""
+    model = newest_model()
+    if if_missing and model:
+        print(f"已有语言模型 {model.name}，不再训练。")
+        return
+    prepare(settings())
+    sys.argv = ["rasa", "train", "--out", str(settings().models_dir), "--data", "data"]
+    from rasa.__main__ import main
+
+    main()
