@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 kind=$1
 total=$2
 
-step() { printf '\033[1m[%s/%s]\033[0m %s\n' "$1" "$total" "$2"; }
+step() { printf '[%s/%s] %s\n' "$1" "$total" "$2"; }
 die() {
     printf '%s\n' "$@" >&2
     exit 1
@@ -56,7 +56,7 @@ make_venv() {
     python=$(find_python)
     if [ -z "$python" ]; then
         echo "      本机没有 Python 3.10，交给 uv 下载…"
-        "$uv" python install 3.10 >&2 || true
+        "$uv" python install 3.10 >/dev/null 2>&1 || true
         python=$("$uv" python find --no-project 3.10 2>/dev/null || true)
     fi
     [ -n "$python" ] || die \

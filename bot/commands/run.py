@@ -12,6 +12,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 from honcho.environ import parse_procfile
 from honcho.manager import Manager
@@ -64,15 +65,14 @@ def _port_sentence(name: str) -> str:
     )
 
 
-def serve() -> int:
-    """Run the Procfile until Ctrl-C or until one process ends."""
+def serve(procfile: Path = ROOT / "Procfile") -> int:
+    """Run the processes of a Procfile until Ctrl-C or until one process ends."""
     manager = Manager()
     environment = os.environ | {
         "PYTHONUNBUFFERED": "1",
         "PATH": f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ.get('PATH', '')}",
     }
-    procfile = parse_procfile((ROOT / "Procfile").read_text("utf-8"))
-    for name, line in procfile.processes.items():
+    for name, line in parse_procfile(procfile.read_text("utf-8")).processes.items():
         manager.add_process(name, line, env=environment, cwd=str(ROOT))
     # A closed terminal sends SIGHUP only to us: the processes lead sessions of their own.
     signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
