@@ -1,0 +1,132 @@
+"""Which word groups of the domain, and which patterns, a message has."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rasa.engine.graph import ExecutionContext, GraphComponent
+from rasa.engine.recipes.default_recipe import DefaultV1Recipe
+from rasa.engine.storage.resource import Resource
+from rasa.engine.storage.storage import ModelStorage
+from rasa.nlu.featurizers.dense_featurizer.dense_featurizer import DenseFeaturizer
+from rasa.shared.nlu.constants import FEATURE_TYPE_SENTENCE, TEXT
+from rasa.shared.nlu.training_data.features import Features
+from rasa.shared.nlu.training_data.message import Message
+from rasa.shared.nlu.training_data.training_data import TrainingData
+from rasa.shared.utils.io import read_yaml_file
+
+from bot.nlu.clauses import with_clauses
+from bot.nlu.fingerprint import fingerprint
+
+# Shapes of a message that say more than its words: only a phone number, only an address, ….
+PATTERNS = {
+    "phone": r"1[3-9]\d[\d \-]{8,10}",
+    "ticket": r"LL-?\d{8}|工单|单号|单子",
+    "house": r"\d+(?:号楼|栋|幢|座|#)|\d单元|\d{3,4}(?:室|房|户)|\d+-\d+-\d{3,4}",
+    "only_house": r"^\W*(?:我?(?:家|住)?(?:是|在)?)?\w{0,8}?\d+(?:号楼|栋|幢|座|#|单元|-)[\d单元层楼室号房\-]*\W*$",
+    "only_number": r"^[\d\W]+$",
+    "title": r"^(?:关于|反映|投诉|举报|请求|建议|咨询|希望|恳请|求助|请问)",
+    "question": r"[??]|吗|怎么|如何|多少|什么|为何|何时|能否|是否|哪",
+    "very_short": r"^.{1,4}$",
+    "short": r"^.{5,10}$",
+    "long": r"^.{80,}",
+}
+
+
+class Lexicon:
+    """Word groups and patterns compiled once; `vector` is 0/1 by group."""
+
+    def __init__(self, groups: dict[str, list[str]]) -> None:
+        self.groups = groups
+        bodies = ["|".join(map(re.escape, words)) for words in groups.values()]
+        self._tests = [re.compile(body).search for body in [*bodies, *PATTERNS.values()]]
+        self.names = [*groups, *PATTERNS]
+
+    def vector(self, text: str) -> np.ndarray:
+        """One number a group: does any of its words stand in the text?"""
+        return np.array([bool(test(text)) for test in self._tests], np.float32)
+
+    def present(self, text: str) -> set[str]:
+        """Names of the groups found in the text."""
+        return {name for name, test in zip(self.names, self._tests) if test(text)}
+
+
+@DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.MESSAGE_FEATURIZER, is_trainable=True)
+class LexiconFeaturizer(DenseFeaturizer, GraphComponent):
+    """A sentence feature with one number a word group."""
+
+    @staticmethod
+    def get_default_config() -> dict[str, Any]:
+        """The file of word groups."""
+        return {**DenseFeaturizer.get_default_config(), "lexicon": "data/lookups/lexicon.yml"}
+
+    @classmethod
+    def fingerprint_addon(cls, config: dict[str, Any]) -> str:
+        """Train anew when the code or the groups changed."""
+        return fingerprint([config["lexicon"]])
+
+    @classmethod
+    def validate_config(cls, config: dict[str, Any]) -> None:
+        """Nothing can be set wrongly."""
+
+    def __init__(
+        self, config: dict[str, Any], name: str, storage: ModelStorage, resource: Resource
+    ) -> None:
+        super().__init__(name, config)
+        self._storage, self._resource = storage, resource
+        self._lexicon = Lexicon({})
+
+    @classmethod
+    def create(
+        cls,
+        config: dict[str, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        execution_context: ExecutionContext,
+    ) -> LexiconFeaturizer:
+        """A featurizer that has not read its groups."""
+        return cls(config, execution_context.node_name, model_storage, resource)
+
+    def train(self, training_data: TrainingData) -> Resource:
+        """Keep the word groups with the model."""
+        groups = read_yaml_file(self._config["lexicon"])
+        with self._storage.write_to(self._resource) as folder:
+            text = json.dumps(groups, ensure_ascii=False)
+            (Path(folder) / "lexicon.json").write_text(text, "utf-8")
+        return self._resource
+
+    @classmethod
+    def load(
+        cls,
+        config: dict[str, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        execution_context: ExecutionContext,
+        **kwargs: Any,
+    ) -> LexiconFeaturizer:
+        """The featurizer with the groups it was trained with."""
+        component = cls.create(config, model_storage, resource, execution_context)
+        with model_storage.read_from(resource) as folder:
+            groups = json.loads((Path(folder) / "lexicon.json").read_text("utf-8"))
+        component._lexicon = Lexicon(groups)
+        return component
+
+    def process_training_data(self, training_data: TrainingData) -> TrainingData:
+        """Add features to the training sentences."""
+        self._add(training_data.training_examples)
+        return training_data
+
+    def process(self, messages: list[Message]) -> list[Message]:
+        """Add features to messages and their clauses."""
+        self._add(with_clauses(messages))
+        return messages
+
+    def _add(self, messages: list[Message]) -> None:
+        for message in messages:
+            if text := message.get(TEXT):
+                row = self._lexicon.vector(text)[None, :]
+                message.add_features(Features(row, FEATURE_TYPE_SENTENCE, TEXT, self._identifier))
