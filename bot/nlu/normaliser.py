@@ -26,7 +26,6 @@ FULL_TEXT = "full_text"
 HARD_LIMIT = 4000
 
 _SPACES = re.compile(r"\s+")
-_CJK_GAP = re.compile(r"(?<=[\u4e00-\u9fff]) (?=[\u4e00-\u9fff])")
 _REPEATS = re.compile(r"([^\d\w])\1{1,}|(\D)\2{3,}")
 # Anonymised place names of published petitions: A市, K8县, 某某区.
 _ANON_PLACE = re.compile(
@@ -62,8 +61,8 @@ class TextNormaliser:
         if self._words:
             text = self._words.sub(lambda m: self.table[m.group(0)], text)
         text = _PICTOGRAM.sub(" ", text)
-        text = _REPEATS.sub(lambda m: m.group(1) or m.group(2), text)
-        return arabic(_SPACES.sub(" ", text).strip())
+        text = arabic(_SPACES.sub(" ", text).strip())
+        return _REPEATS.sub(lambda m: m.group(1) or m.group(2), text)
 
     def short(self, full: str) -> str:
         """What the model reads: the head and the tail of a long story, place codes neutral."""
