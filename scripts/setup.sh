@@ -97,5 +97,5 @@ uv=$(find_uv) || die \
     "装不上 uv：这台机器的 Python 缺少 venv 或 pip，请先运行 apt-get install -y python3-venv。" \
     "uv cannot be installed: this Python lacks venv or pip; run: apt-get install -y python3-venv."
 make_venv
-step 2 "运行环境：按 requirements/ 安装（首次约 2 GB，一两分钟）"
+step 2 "运行环境：按 requirements/ 安装（首次约 1.6 GB，一两分钟）"
 for list in "${lists[@]}"; do install "$list"; done

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import warnings
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from bot.settings import ROOT, Settings, settings, variable
@@ -27,6 +29,7 @@ lock_store:
 
 def prepare(config: Settings) -> None:
     """Set the environment that Rasa and its libraries read, before they are imported."""
+    hush_deprecations()
     os.chdir(ROOT)
     sys.path[:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
     os.environ.update(
@@ -42,6 +45,17 @@ def prepare(config: Settings) -> None:
             variable("desk_port"): str(config.desk_port),
         }
     )
+
+
+def hush_deprecations() -> None:
+    """Drop what Rasa's old libraries say about themselves; other warnings still show."""
+    show = warnings.showwarning
+
+    def show_others(message: Any, category: type[Warning], *place: Any, **options: Any) -> None:
+        if not issubclass(category, (DeprecationWarning, PendingDeprecationWarning)):
+            show(message, category, *place, **options)
+
+    warnings.showwarning = show_others
 
 
 def rasa() -> None:
@@ -114,3 +128,4 @@ def _prepare_own() -> None:
     config = settings()
     prepare(config)
     logging.basicConfig(level=config.log_level, format=LOG_FORMAT, stream=sys.stdout)
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
