@@ -41,7 +41,7 @@ find_uv() {
             [ -n "$base" ] || continue
             rm -rf .uv
             if "$base" -m venv .uv >/dev/null 2>&1 &&
-                .uv/bin/python -m pip install -q --disable-pip-version-check \
+                .uv/bin/python -m pip install -qq --disable-pip-version-check \
                     --require-hashes -r requirements/uv.txt >&2; then
                 break
             fi

@@ -25,7 +25,8 @@ PATIENCE_SECONDS = 30
 
 def run() -> int:
     """Check ports, set up, serve until Ctrl-C; the exit code."""
-    from bot.commands.setup import ensure_secrets, setup
+    from bot.commands.secrets import ensure_secrets
+    from bot.commands.setup import setup
 
     ensure_secrets()
     busy = busy_ports(settings())

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import secrets
 import subprocess
 import sys
 
@@ -14,12 +12,12 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
+from bot.commands.secrets import ensure_secrets
 from bot.commands.train import newest_model
-from bot.settings import ROOT, env_file, load_env_file, settings, variable
+from bot.settings import ROOT, settings
 from bot.store.base import make_engine
 
 TOTAL_STEPS = 6  # the first two are scripts/setup.sh: tool and environment
-SECRETS = ("secret_key", "rasa_token")
 
 
 def setup() -> int:
@@ -38,20 +36,6 @@ def setup() -> int:
 
 def _step(number: int, title: str, state: str) -> None:
     print(f"[{number}/{TOTAL_STEPS}] {title}：{state}", flush=True)
-
-
-def ensure_secrets() -> str:
-    """Write the secrets that are set nowhere to `.env`; what was done, in words."""
-    load_env_file()
-    missing = [variable(name) for name in SECRETS if not os.environ.get(variable(name))]
-    if not missing:
-        return "已就绪"
-    path = env_file()
-    with open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a") as file:
-        for name in missing:
-            os.environ[name] = secrets.token_hex(32)
-            file.write(f"{name}={os.environ[name]}\n")
-    return f"已生成，写入 {path.name}（请勿外传）"
 
 
 def alembic_config() -> Config:

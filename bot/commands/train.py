@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from bot.commands.secrets import ensure_secrets
 from bot.commands.serve import prepare
 from bot.settings import settings
 
@@ -18,6 +19,7 @@ def newest_model() -> Path | None:
 
 def train(if_missing: bool = False) -> None:
     """Train a model, or with `if_missing` only where there is none."""
+    ensure_secrets()  # a checkout where nothing ran yet can train too
     model = newest_model()
     if if_missing and model:
         print(f"已有语言模型 {model.name}，不再训练。")

@@ -38,7 +38,7 @@ def test_a_missing_argument_points_to_the_help(capsys):
 
 def test_missing_secrets_are_one_clear_answer_without_a_traceback():
     result = subprocess.run(
-        [sys.executable, "-m", "bot", "train"],
+        [sys.executable, "-m", "bot", "migrate"],
         env={"LINLI_ENV_FILE": "", "PATH": ""},
         cwd=ROOT,
         capture_output=True,

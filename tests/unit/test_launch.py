@@ -14,7 +14,7 @@ import pytest
 
 from bot.commands import run as launcher
 from bot.commands import serve as processes
-from bot.commands.setup import ensure_secrets
+from bot.commands.secrets import ensure_secrets
 from bot.settings import ROOT, settings
 
 
