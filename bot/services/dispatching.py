@@ -1,0 +1,202 @@
+"""Find and record the assignee of a ticket, inside the caller's transaction."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+
+from sqlalchemy import case, func, select
+from sqlalchemy.orm import Session, joinedload
+
+from bot.domain import dispatch, sla
+from bot.domain.dispatch import Candidate, Decision, Need, Rung
+from bot.domain.levels import LEVELS, Level, Role, rank
+from bot.domain.status import OPEN, Status
+from bot.services import outbox, wording
+from bot.services.clock import CALENDAR
+from bot.store.models import Assignment, Building, Member, OrgNode, Ticket
+
+# A danger ticket weighs as much as three ordinary ones on a member's desk.
+LOAD = case((Ticket.urgency == "danger", 3.0), (Ticket.urgency == "urgent", 2.0), else_=1.0)
+HIDDEN_ROLES = (Role.DEPARTMENT_STAFF.value,)
+
+
+def ancestors(session: Session, node: OrgNode) -> list[OrgNode]:
+    """The node and those above it, nearest first."""
+    ids = [int(part) for part in node.path.strip("/").split("/") if part]
+    by_id = {n.id: n for n in session.scalars(select(OrgNode).where(OrgNode.id.in_(ids)))}
+    return [by_id[i] for i in reversed(ids) if i in by_id]
+
+
+def street(session: Session) -> OrgNode:
+    """The root of the tree."""
+    return session.scalars(
+        select(OrgNode)
+        .where(OrgNode.level == Level.STREET.value, OrgNode.active)
+        .order_by(OrgNode.id)
+        .limit(1)
+    ).one()
+
+
+def origin(session: Session, building: Building | None) -> OrgNode:
+    """Where a matter arises: the building's grid, or the street when no place is known."""
+    if building is None:
+        return street(session)
+    for node in ancestors(session, building.node):
+        if node.level == Level.GRID.value:
+            return node
+    return building.node
+
+
+def _loads(session: Session, members: list[Member]) -> dict[int, float]:
+    rows = session.execute(
+        select(Ticket.assignee_id, func.sum(LOAD))
+        .where(
+            Ticket.assignee_id.in_([m.id for m in members]),
+            Ticket.status.in_([s.value for s in OPEN]),
+        )
+        .group_by(Ticket.assignee_id)
+    )
+    return {member_id: float(load) for member_id, load in rows}
+
+
+def _history(session: Session, ticket: Ticket) -> dict[str, set[int]]:
+    rows = session.execute(
+        select(Assignment.member_id, Assignment.outcome).where(Assignment.ticket_id == ticket.id)
+    ).all()
+    return {
+        "returned": {m for m, outcome in rows if outcome == "returned"},
+        "knows": {m for m, outcome in rows if outcome in {"accepted", "done"}},
+    }
+
+
+def _parties(ticket: Ticket) -> set[int]:
+    """Members who may not handle the matter because it is their own."""
+    return {ticket.filed_by_id} if ticket.filed_by_id and ticket.private else set()
+
+
+def candidates(
+    session: Session, node: OrgNode, ticket: Ticket, at: dt.datetime
+) -> tuple[Candidate, ...]:
+    """Members standing at `node` (and, under a building group, its household centres)."""
+    where = [Member.active, OrgNode.active, Member.role.notin_(HIDDEN_ROLES)]
+    if node.level == Level.BUILDING_GROUP.value:
+        where.append(OrgNode.path.like(f"{node.path}%"))
+    else:
+        where.append(OrgNode.id == node.id)
+    members = list(
+        session.scalars(
+            select(Member)
+            .join(OrgNode, Member.node_id == OrgNode.id)
+            .where(*where)
+            .options(joinedload(Member.node))
+            .order_by(Member.id)
+        )
+    )
+    loads, history, parties = _loads(session, members), _history(session, ticket), _parties(ticket)
+    same_home = ticket.building_id if ticket.private else None
+    return tuple(
+        Candidate(
+            id=m.id,
+            name=m.name,
+            role=Role(m.role),
+            level=Level(m.node.level),
+            node_name=m.node.name,
+            skills=frozenset(m.skills),
+            capacity=m.capacity,
+            load=loads.get(m.id, 0.0),
+            on_duty=dispatch.on_duty(m.duty, m.leave, at),
+            last_assigned_at=m.last_assigned_at,
+            # In a dispute a neighbour of the same building is too close to judge it.
+            is_party=m.id in parties or (same_home is not None and m.building_id == same_home),
+            returned=m.id in history["returned"],
+            knows_case=m.id in history["knows"],
+        )
+        for m in members
+    )
+
+
+def rungs(session: Session, ticket: Ticket, start: Level, at: dt.datetime) -> Iterator[Rung]:
+    """Levels from `start` to the street that exist above the ticket's place."""
+    base = ticket.building.node if ticket.building else ticket.origin
+    for node in ancestors(session, base):
+        level = Level(node.level)
+        if rank(level) < rank(start):
+            continue
+        yield Rung(level, node.id, node.name, candidates(session, node, ticket, at))
+
+
+def start_level(item_level: str, urgency: str) -> Level:
+    """Urgent matters start at the grid or higher."""
+    level = Level(item_level)
+    return level if urgency == "normal" else max(level, Level.GRID, key=LEVELS.index)
+
+
+def assign(session: Session, ticket: Ticket, start: Level, at: dt.datetime) -> Decision:
+    """Choose an assignee from `start` upwards and put the ticket on that desk."""
+    need = Need(ticket.item.skill, ticket.urgency)
+    decision = dispatch.decide(need, rungs(session, ticket, start, at))
+    place(
+        session,
+        ticket,
+        decision.member.id,
+        decision.node_id,
+        decision.level,
+        decision.reason,
+        at,
+        rejected=[{"name": n, "reason": r} for n, r in decision.rejected],
+    )
+    return decision
+
+
+def place(
+    session: Session,
+    ticket: Ticket,
+    member_id: int,
+    node_id: int,
+    level: Level,
+    reason: str,
+    at: dt.datetime,
+    *,
+    rejected: list[dict[str, str]] | None = None,
+) -> None:
+    """Put the ticket before `member_id`, record why, and tell the member."""
+    member = session.get(Member, member_id)
+    ticket.assignee, ticket.node_id, ticket.level = member, node_id, level.value
+    ticket.status = Status.DISPATCHED.value
+    ticket.dispatched_at = at
+    ticket.accept_due = sla.accept_by(ticket.clock_class, level, at, CALENDAR)
+    ticket.next_check_at = ticket.accept_due
+    member.last_assigned_at = at
+    row = Assignment(
+        ticket_id=ticket.id,
+        member_id=member_id,
+        level=level.value,
+        reason=reason,
+        rejected=rejected or [],
+        assigned_at=at,
+    )
+    session.add(row)
+    session.flush()
+    outbox.put(
+        session,
+        to="member",
+        recipient_id=member_id,
+        kind="task_card",
+        payload={"text": wording.task(ticket, reason), "number": ticket.number},
+        dedup_key=f"task:{row.id}",
+        at=at,
+        ticket_id=ticket.id,
+    )
+
+
+def end_assignment(session: Session, ticket: Ticket, outcome: str, at: dt.datetime) -> None:
+    """Close the current assignment row with its outcome."""
+    row = session.scalar(
+        select(Assignment)
+        .where(Assignment.ticket_id == ticket.id, Assignment.ended_at.is_(None))
+        .order_by(Assignment.id.desc())
+        .limit(1)
+    )
+    if row is not None:
+        row.ended_at, row.outcome = at, outcome

@@ -1,0 +1,110 @@
+"""The sweep over clocks: climbs, alerts, silent closing. Safe to repeat and to run twice at once.
+
+`next_check_at` of a ticket is the earliest moment at which there is something to do; the sweep
+takes due rows with SKIP LOCKED, does everything that is due by now in order, and sets it anew.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, sessionmaker
+
+from bot.domain import sla
+from bot.domain.levels import Level
+from bot.domain.status import Actor, Status, Step
+from bot.services import lifecycle, wording
+from bot.services.clock import CALENDAR
+from bot.services.events import record
+from bot.store.models import Ticket
+
+SYSTEM = frozenset({Actor.SYSTEM})
+ALERT_WORDS = {
+    "contact_late": "首次联系超时",
+    "resolve_50": "办理时限已过半",
+    "resolve_80": "办理时限已过八成",
+    "resolve_100": "办理已超时",
+    "resolve_1wd": "超时1个工作日",
+    "resolve_3wd": "超时3个工作日，街道督办",
+}
+# Marks that also tell the next level up.
+TELL_ABOVE = frozenset({"contact_late", "resolve_80", "resolve_100", "resolve_1wd", "resolve_3wd"})
+
+
+def sweep(factory: sessionmaker, now: dt.datetime, *, limit: int = 200) -> int:
+    """Handle due tickets, each in a transaction of its own; returns how many."""
+    with factory() as session:
+        ids = session.scalars(
+            select(Ticket.id)
+            .where(Ticket.next_check_at <= now)
+            .order_by(Ticket.next_check_at)
+            .limit(limit)
+        ).all()
+    done = 0
+    for ticket_id in ids:
+        with factory.begin() as session:
+            ticket = session.scalar(
+                select(Ticket)
+                .where(Ticket.id == ticket_id, Ticket.next_check_at <= now)
+                .with_for_update(skip_locked=True, of=Ticket)
+            )
+            if ticket is not None:
+                check(session, ticket, now)
+                done += 1
+    return done
+
+
+def check(session: Session, ticket: Ticket, now: dt.datetime) -> None:
+    """Do what is due for one ticket and set when to look again."""
+    status = Status(ticket.status)
+    if status is Status.DISPATCHED:
+        _unaccepted(session, ticket, now)
+    elif status is Status.RESOLVED:
+        _close_unrated(session, ticket, now)
+    elif status in {Status.ACCEPTED, Status.IN_PROGRESS, Status.REOPENED, Status.RETURNED}:
+        _marks(session, ticket, now)
+    else:
+        ticket.next_check_at = None
+
+
+def _unaccepted(session: Session, ticket: Ticket, now: dt.datetime) -> None:
+    """Nobody took it in time: climb, or at the street supervise and keep reminding."""
+    if Level(ticket.level) is not Level.STREET:
+        note = f"{wording.who(ticket.assignee)}未在时限内接单，自动上报"
+        lifecycle.raise_level(session, ticket, SYSTEM, ("system", None), now, note)
+        return
+    ticket.supervised = True
+    event = record(
+        session, ticket, Step.SUPERVISE, "system", None, now, note="街道未按时接单，督办"
+    )
+    text = f"【督办】工单{ticket.number}「{wording.title(ticket)}」仍未接单，请立即处理。"
+    lifecycle.alert_assignee(session, ticket, event, text, now)
+    lifecycle.tell_superiors(session, ticket, event, text, now)
+    ticket.next_check_at = sla.LADDER[Level.STREET].after(now, CALENDAR)
+
+
+def _close_unrated(session: Session, ticket: Ticket, now: dt.datetime) -> None:
+    event = lifecycle.move(session, ticket, Step.CLOSE, SYSTEM, ("system", None), now, "7天未评价")
+    ticket.closed_at, ticket.closed_how, ticket.next_check_at = now, "unrated", None
+    lifecycle.notice(session, ticket, event, wording.closed_silent(ticket), now)
+
+
+def _marks(session: Session, ticket: Ticket, now: dt.datetime) -> None:
+    """Raise the newest due alert only: after an outage the older ones would be a storm."""
+    due = [
+        (name, at)
+        for name, at in lifecycle.marks(ticket)
+        if at <= now and name not in ticket.alerts
+    ]
+    if due:
+        name = due[-1][0]
+        ticket.alerts = [*ticket.alerts, *(n for n, _ in due)]
+        ticket.supervised = ticket.supervised or name == "resolve_3wd"
+        words = ALERT_WORDS[name]
+        event = record(session, ticket, Step.ALERT, "system", None, now, note=words)
+        text = f"工单{ticket.number}「{wording.title(ticket)}」{words}，请尽快处理。"
+        lifecycle.alert_assignee(session, ticket, event, text, now)
+        if name in TELL_ABOVE:
+            lifecycle.tell_superiors(session, ticket, event, text, now)
+    ticket.next_check_at = lifecycle.next_mark(ticket, now)

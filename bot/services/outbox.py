@@ -1,0 +1,122 @@
+"""Transactional outbox: rows are added with the change they tell of, and sent afterwards."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session, sessionmaker
+
+from bot.store.models import Outbox
+
+LEASE = dt.timedelta(seconds=60)
+RETRY_SECONDS = (5, 30, 120, 600, 3600)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One claimed row, as plain values for the sender."""
+
+    id: int
+    recipient_kind: str
+    recipient_id: int
+    ticket_id: int | None
+    kind: str
+    payload: dict[str, Any]
+    dedup_key: str
+    attempts: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a try: sent, to be retried, or failed for good."""
+
+    sent: bool
+    via: str = ""
+    errcode: int | None = None
+    error: str | None = None
+    retry: bool = False
+
+
+def put(
+    session: Session,
+    *,
+    to: str,
+    recipient_id: int,
+    kind: str,
+    payload: dict[str, Any],
+    dedup_key: str,
+    at: dt.datetime,
+    ticket_id: int | None = None,
+) -> None:
+    """Queue a message inside the caller's transaction; the same `dedup_key` is queued once."""
+    if session.scalar(select(Outbox.id).where(Outbox.dedup_key == dedup_key)) is not None:
+        return
+    session.add(
+        Outbox(
+            dedup_key=dedup_key,
+            recipient_kind=to,
+            recipient_id=recipient_id,
+            ticket_id=ticket_id,
+            kind=kind,
+            payload=payload,
+            next_at=at,
+            created_at=at,
+        )
+    )
+
+
+def claim(factory: sessionmaker, *, now: dt.datetime, limit: int = 50) -> list[Delivery]:
+    """Take due rows under a lease, oldest first; a dead sender's rows come back."""
+    due = or_(
+        (Outbox.status == "queued") & (Outbox.next_at <= now),
+        (Outbox.status == "inflight") & (Outbox.lease_until < now),
+    )
+    with factory.begin() as session:
+        rows = session.scalars(
+            select(Outbox)
+            .where(due)
+            .order_by(Outbox.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        ).all()
+        for row in rows:
+            row.status, row.lease_until, row.attempts = "inflight", now + LEASE, row.attempts + 1
+        return [
+            Delivery(
+                r.id,
+                r.recipient_kind,
+                r.recipient_id,
+                r.ticket_id,
+                r.kind,
+                r.payload,
+                r.dedup_key,
+                r.attempts,
+            )
+            for r in rows
+        ]
+
+
+def record(factory: sessionmaker, delivery: Delivery, outcome: Outcome, now: dt.datetime) -> None:
+    """Write down the outcome of one try."""
+    values: dict[str, Any] = {
+        "via": outcome.via,
+        "errcode": outcome.errcode,
+        "error": outcome.error,
+        "lease_until": None,
+    }
+    if outcome.sent:
+        values |= {"status": "sent", "sent_at": now}
+    elif outcome.retry and delivery.attempts <= len(RETRY_SECONDS):
+        pause = RETRY_SECONDS[delivery.attempts - 1]
+        values |= {"status": "queued", "next_at": now + dt.timedelta(seconds=pause)}
+    else:
+        values |= {"status": "failed"}
+    with factory.begin() as session:
+        session.execute(
+            update(Outbox)
+            .where(Outbox.id == delivery.id, Outbox.status == "inflight")
+            .values(values)
+        )

@@ -1,0 +1,413 @@
+"""Read queries: lists, pages and timelines as plain values. Scope is part of each query."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session, joinedload, sessionmaker
+
+from bot.domain.levels import LEVEL_NAMES, ROLE_NAMES, Level, Role
+from bot.domain.status import OPEN, STATUS_NAMES, Status
+from bot.store.models import (
+    Assignment,
+    Attachment,
+    Building,
+    Member,
+    ServiceItem,
+    Ticket,
+    TicketEvent,
+)
+from bot.store.scope import visible_to
+
+
+def _load(query: Any) -> Any:
+    return query.options(
+        joinedload(Ticket.item),
+        joinedload(Ticket.assignee).joinedload(Member.node),
+        joinedload(Ticket.resident),
+    )
+
+
+def ticket_rows(factory: sessionmaker, limit: int = 1000) -> list[dict[str, Any]]:
+    """All tickets for the command line, newest first."""
+    with factory() as session:
+        rows = session.scalars(_load(select(Ticket).order_by(Ticket.id.desc()).limit(limit)))
+        return [
+            {
+                "number": t.number,
+                "category": t.category,
+                "item": t.item.name,
+                "item_key": t.item_key,
+                "level": t.level,
+                "status": t.status,
+                "assignee": t.assignee.name if t.assignee else None,
+                "place": t.place_text,
+                "urgency": t.urgency,
+            }
+            for t in rows
+        ]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A ticket in a list."""
+
+    number: str
+    item: str
+    place: str
+    status: str
+    status_name: str
+    level_name: str
+    urgency: str
+    description: str
+    assignee: str
+    assignee_id: int | None
+    created_at: dt.datetime
+    due: dt.datetime | None
+    overdue: bool
+    supervised: bool
+    locked: bool
+    version: int
+    reason: str = ""
+
+
+def _due(ticket: Ticket) -> dt.datetime | None:
+    return {
+        Status.DISPATCHED: ticket.accept_due,
+        Status.ACCEPTED: ticket.contact_due,
+        Status.REOPENED: ticket.contact_due,
+        Status.IN_PROGRESS: ticket.resolve_due,
+    }.get(Status(ticket.status))
+
+
+def _row(ticket: Ticket, now: dt.datetime, reason: str = "") -> Row:
+    due = _due(ticket)
+    return Row(
+        ticket.number,
+        ticket.item.name,
+        ticket.place_text,
+        ticket.status,
+        STATUS_NAMES[Status(ticket.status)],
+        LEVEL_NAMES[Level(ticket.level)],
+        ticket.urgency,
+        ticket.description,
+        person(ticket.assignee),
+        ticket.assignee_id,
+        ticket.created_at,
+        due,
+        due is not None and due < now,
+        ticket.supervised,
+        ticket.locked,
+        ticket.version,
+        reason,
+    )
+
+
+def person(member: Member | None) -> str:
+    """「网格员王芳」, or empty."""
+    return f"{ROLE_NAMES[Role(member.role)]}{member.name}" if member else ""
+
+
+BOXES = {
+    "todo": ("待接单", {Status.DISPATCHED}),
+    "doing": ("办理中", {Status.ACCEPTED, Status.IN_PROGRESS, Status.REOPENED, Status.SUSPENDED}),
+    "done": ("已办结", {Status.RESOLVED, Status.CLOSED}),
+}
+
+
+def my_tickets(
+    factory: sessionmaker, member_id: int, box: str, now: dt.datetime, limit: int = 100
+) -> list[Row]:
+    """A member's own tasks in one box: todo, doing or done; the most urgent first."""
+    states = [s.value for s in BOXES[box][1]]
+    with factory() as session:
+        rows = list(
+            session.scalars(
+                _load(
+                    select(Ticket)
+                    .where(Ticket.assignee_id == member_id, Ticket.status.in_(states))
+                    .order_by(Ticket.id.desc())
+                    .limit(limit)
+                )
+            )
+        )
+        reasons = _reasons(session, [t.id for t in rows])
+    listed = [_row(t, now, reasons.get(t.id, "")) for t in rows]
+    if box == "done":
+        return listed
+    far = dt.datetime.max.replace(tzinfo=dt.timezone.utc)
+    return sorted(listed, key=lambda r: (r.urgency != "danger", r.due or far))
+
+
+def _reasons(session: Session, ids: list[int]) -> dict[int, str]:
+    rows = session.execute(
+        select(Assignment.ticket_id, Assignment.reason)
+        .where(Assignment.ticket_id.in_(ids))
+        .order_by(Assignment.id)
+    )
+    return dict(rows.all())
+
+
+@dataclass(frozen=True)
+class Search:
+    """Filters of the queue; empty ones do not narrow."""
+
+    text: str = ""
+    status: str = ""
+    category: str = ""
+    open_only: bool = False
+    page: int = 1
+    size: int = 20
+
+
+def queue(
+    factory: sessionmaker, member_id: int, search: Search, now: dt.datetime
+) -> tuple[list[Row], bool]:
+    """Tickets in a member's scope, newest first, and whether there is a next page."""
+    with factory() as session:
+        member = session.get(Member, member_id)
+        query = _load(select(Ticket).where(visible_to(member)))
+        if search.status in {s.value for s in Status}:
+            query = query.where(Ticket.status == search.status)
+        if search.category:
+            query = query.where(Ticket.category == search.category)
+        if search.open_only:
+            query = query.where(Ticket.status.in_([s.value for s in OPEN]))
+        if search.text:
+            like = search.text.strip()[:50]
+            query = query.where(
+                or_(
+                    Ticket.number.contains(like, autoescape=True),
+                    Ticket.description.contains(like, autoescape=True),
+                    Ticket.place_text.contains(like, autoescape=True),
+                )
+            )
+        offset = (max(search.page, 1) - 1) * search.size
+        rows = list(
+            session.scalars(query.order_by(Ticket.id.desc()).offset(offset).limit(search.size + 1))
+        )
+        reasons = _reasons(session, [t.id for t in rows])
+    found = [_row(t, now, reasons.get(t.id, "")) for t in rows]
+    return found[: search.size], len(found) > search.size
+
+
+@dataclass(frozen=True)
+class TimelineEntry:
+    """One line of history."""
+
+    at: dt.datetime
+    kind: str
+    actor_kind: str
+    actor: str
+    note: str
+    status_name: str
+    data: dict[str, Any]
+    photos: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Detail:
+    """A ticket page."""
+
+    row: Row
+    resident_name: str
+    resident_phone_masked: str
+    resident_channel: str
+    category: str
+    clock_class: str
+    private: bool
+    node_name: str
+    origin_name: str
+    first_owner: str
+    reason: str
+    rejected: list[dict[str, str]]
+    accept_due: dt.datetime | None
+    contact_due: dt.datetime | None
+    resolve_due: dt.datetime | None
+    resolution: str
+    stars: int | None
+    solved: bool | None
+    rating_words: str
+    answer: str
+    timeline: tuple[TimelineEntry, ...]
+    steps: frozenset[str] = field(default=frozenset())
+
+
+def mask_phone(phone: str | None) -> str:
+    """138****1111."""
+    return f"{phone[:3]}****{phone[-4:]}" if phone and len(phone) >= 7 else ""
+
+
+def ticket_in_scope(session: Session, number: str, member: Member) -> Ticket | None:
+    """The ticket if the member may see it."""
+    ticket: Ticket | None = session.scalar(
+        _load(select(Ticket).where(Ticket.number == number, visible_to(member)))
+    )
+    return ticket
+
+
+def timeline(session: Session, ticket_id: int) -> tuple[TimelineEntry, ...]:
+    """History with photos, oldest first."""
+    photos: dict[int, list[str]] = {}
+    for event_id, token in session.execute(
+        select(Attachment.event_id, Attachment.token).where(Attachment.ticket_id == ticket_id)
+    ):
+        photos.setdefault(event_id, []).append(token)
+    events = session.scalars(
+        select(TicketEvent).where(TicketEvent.ticket_id == ticket_id).order_by(TicketEvent.id)
+    )
+    return tuple(
+        TimelineEntry(
+            e.at,
+            e.kind,
+            e.actor_kind,
+            e.actor_name,
+            e.note,
+            STATUS_NAMES[Status(e.to_status)] if e.to_status else "",
+            e.data,
+            tuple(photos.get(e.id, ())),
+        )
+        for e in events
+    )
+
+
+def detail(session: Session, ticket: Ticket, now: dt.datetime, steps: frozenset[str]) -> Detail:
+    """Everything on a ticket page, with the steps that the viewer may take."""
+    last = session.scalar(
+        select(Assignment)
+        .where(Assignment.ticket_id == ticket.id)
+        .order_by(Assignment.id.desc())
+        .limit(1)
+    )
+    return Detail(
+        row=_row(ticket, now, last.reason if last else ""),
+        resident_name=ticket.resident.name or "居民",
+        resident_phone_masked=mask_phone(ticket.resident.phone),
+        resident_channel=ticket.resident.channel,
+        category=ticket.category,
+        clock_class=ticket.clock_class,
+        private=ticket.private,
+        node_name=ticket.node.name,
+        origin_name=ticket.origin.name,
+        first_owner=person(ticket.first_owner),
+        reason=last.reason if last else "",
+        rejected=list(last.rejected) if last else [],
+        accept_due=ticket.accept_due,
+        contact_due=ticket.contact_due,
+        resolve_due=ticket.resolve_due,
+        resolution=ticket.resolution or "",
+        stars=ticket.stars,
+        solved=ticket.solved,
+        rating_words=ticket.rating_words or "",
+        answer=ticket.item.answer,
+        timeline=timeline(session, ticket.id),
+        steps=steps,
+    )
+
+
+# --- for the dialogue ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class OwnTicket:
+    """A resident's own ticket as the dialogue speaks of it."""
+
+    number: str
+    item_key: str
+    item: str
+    category: str
+    place: str
+    status: str
+    status_name: str
+    who: str
+    phone: str
+    description: str
+    created_at: dt.datetime
+    last_event: str
+    level_name: str
+    resolution: str
+    reopenable: bool
+
+
+def own_tickets(
+    factory: sessionmaker, resident_id: int, *, open_only: bool = False, limit: int = 10
+) -> list[OwnTicket]:
+    """A resident's tickets, newest first."""
+    query = _load(select(Ticket).where(Ticket.resident_id == resident_id))
+    if open_only:
+        states = [s.value for s in OPEN | {Status.RESOLVED}]
+        query = query.where(Ticket.status.in_(states))
+    with factory() as session:
+        rows = list(session.scalars(query.order_by(Ticket.id.desc()).limit(limit)))
+        return [_own(session, t) for t in rows]
+
+
+def own_ticket(factory: sessionmaker, resident_id: int, number: str) -> OwnTicket | None:
+    """One of the resident's tickets by number; somebody else's is None, as if unknown."""
+    with factory() as session:
+        ticket = session.scalar(
+            _load(select(Ticket).where(Ticket.number == number, Ticket.resident_id == resident_id))
+        )
+        return _own(session, ticket) if ticket else None
+
+
+def _own(session: Session, t: Ticket) -> OwnTicket:
+    event = session.scalar(
+        select(TicketEvent)
+        .where(TicketEvent.ticket_id == t.id, TicketEvent.actor_kind != "resident")
+        .order_by(TicketEvent.id.desc())
+        .limit(1)
+    )
+    who = f"{t.assignee.node.name}{person(t.assignee)}" if t.assignee else "社区调度员"
+    status = Status(t.status)
+    return OwnTicket(
+        t.number,
+        t.item_key,
+        t.item.name,
+        t.category,
+        t.place_text,
+        t.status,
+        STATUS_NAMES[status],
+        who,
+        (t.assignee.phone or "") if t.assignee else "",
+        t.description,
+        t.created_at,
+        event.note if event else "",
+        LEVEL_NAMES[Level(t.level)],
+        t.resolution or "",
+        status in {Status.RESOLVED, Status.CLOSED},
+    )
+
+
+@dataclass(frozen=True)
+class Item:
+    """A service item as the dialogue speaks of it."""
+
+    key: str
+    category: str
+    name: str
+    urgency: str
+    private: bool
+    answer: str
+
+
+def items(factory: sessionmaker) -> dict[str, Item]:
+    """The active catalogue by key."""
+    with factory() as session:
+        rows = session.scalars(select(ServiceItem).where(ServiceItem.active))
+        return {
+            i.key: Item(i.key, i.category, i.name, i.urgency, i.private, i.answer) for i in rows
+        }
+
+
+def estates(factory: sessionmaker) -> list[tuple[str, list[tuple[int, str]]]]:
+    """Estates with their active buildings (id, name), for the picker."""
+    found: dict[str, list[tuple[int, str]]] = {}
+    with factory() as session:
+        rows = session.scalars(select(Building).where(Building.active).order_by(Building.id))
+        for b in rows:
+            found.setdefault(b.estate, []).append((b.id, b.name))
+    return list(found.items())
