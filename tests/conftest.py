@@ -22,6 +22,8 @@ os.environ.update(
     OPENBLAS_NUM_THREADS="1",
 )
 
+pytest_plugins = ["tests.databases"]
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
