@@ -1,7 +1,8 @@
-"""What the message is about: intent, and service item within the intent."""
+"""What a message is about: intent, service item within the intent, and separate matters."""
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,37 +13,36 @@ from rasa.engine.storage.resource import Resource
 from rasa.engine.storage.storage import ModelStorage
 from rasa.nlu.classifiers.classifier import IntentClassifier
 from rasa.nlu.featurizers.featurizer import Featurizer
-from rasa.shared.nlu.constants import ENTITIES, FEATURE_TYPE_SENTENCE, INTENT, TEXT
+from rasa.shared.nlu.constants import FEATURE_TYPE_SENTENCE, TEXT
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 from scipy.sparse import vstack
 
-from bot.nlu.clauses import CLAUSES, with_clauses
+from bot.nlu.clauses import with_clauses
 from bot.nlu.fingerprint import fingerprint
-from bot.nlu.linear import Ensemble, Matrix, fit_view
+from bot.nlu.linear import Blocks, Ensemble, train
+from bot.nlu.reading import READING, Reader
 
-SERVICE_ITEM = "service_item"
-MATTERS = "matters"
-RANKING = 6
+logger = logging.getLogger(__name__)
 
 
-def view_features(messages: list[Message]) -> dict[str, Matrix]:
-    """The sentence features of messages by view: all sparse ones, all dense ones."""
-    views: dict[str, Matrix] = {}
-    rows: dict[str, list[Any]] = {"counts": [], "vectors": []}
+def blocks_of(messages: list[Message]) -> Blocks:
+    """The sentence features of messages: `vector`, `lexicon` and `counts`, those that are there."""
+    rows: dict[str, list[Any]] = {}
     for message in messages:
-        parts = [
-            f for f in message.features if f.attribute == TEXT and f.type == FEATURE_TYPE_SENTENCE
-        ]
-        sparse = [f.features for f in parts if f.is_sparse()]
-        dense = [f.features for f in parts if f.is_dense()]
-        rows["counts"] += sparse[:1]
-        rows["vectors"] += [np.hstack(dense)] if dense else []
-    if rows["counts"]:
-        views["counts"] = vstack(rows["counts"]) if len(rows["counts"]) > 1 else rows["counts"][0]
-    if rows["vectors"]:
-        views["vectors"] = np.vstack(rows["vectors"])
-    return views
+        for feature in message.features:
+            if feature.attribute == TEXT and feature.type == FEATURE_TYPE_SENTENCE:
+                rows.setdefault(_block_name(feature), []).append(feature.features)
+    return {
+        name: np.vstack(parts) if name != "counts" else vstack(parts) if parts[1:] else parts[0]
+        for name, parts in rows.items()
+    }
+
+
+def _block_name(feature: Any) -> str:
+    if feature.is_sparse():
+        return "counts"
+    return "lexicon" if "Lexicon" in str(feature.origin) else "vector"
 
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.INTENT_CLASSIFIER, is_trainable=True)
@@ -56,8 +56,18 @@ class MatterClassifier(IntentClassifier, GraphComponent):
 
     @staticmethod
     def get_default_config() -> dict[str, Any]:
-        """Regularisation by view (larger: trust the training sentences more)."""
-        return {"strength": {"vectors": 10.0, "counts": 0.5}}
+        """Views and their strength (larger: trust the training sentences more), and thresholds."""
+        return {
+            "views": {
+                "sense": {"blocks": ["vector", "lexicon"], "strength": 5.0},
+                "words": {"blocks": ["vector", "lexicon", "counts"], "strength": 5.0},
+            },
+            "directions": 300,
+            "steps": 80,
+            "matter_mass": 0.5,
+            "threshold": 0.3,
+            "clause_confidence": 0.6,
+        }
 
     @classmethod
     def fingerprint_addon(cls, config: dict[str, Any]) -> str:
@@ -67,6 +77,7 @@ class MatterClassifier(IntentClassifier, GraphComponent):
     def __init__(self, config: dict[str, Any], storage: ModelStorage, resource: Resource) -> None:
         self._config, self._storage, self._resource = config, storage, resource
         self._ensemble: Ensemble | None = None
+        self._reader: Reader | None = None
 
     @classmethod
     def create(
@@ -80,17 +91,22 @@ class MatterClassifier(IntentClassifier, GraphComponent):
         return cls(config, model_storage, resource)
 
     def train(self, training_data: TrainingData) -> Resource:
-        """Fit one linear model a view."""
+        """Fit and calibrate the views."""
         examples = [m for m in training_data.intent_examples if m.get(TEXT)]
-        labels = np.array([m.get_full_intent() for m in examples])
-        classes = sorted(set(labels))
-        numbers = np.searchsorted(classes, labels)
-        views = [
-            fit_view(name, features, numbers, self._config["strength"][name])
-            for name, features in view_features(examples).items()
-        ]
+        labels = [m.get_full_intent() for m in examples]
+        intents = {label: label.split("/")[0] for label in labels}
+        config = self._config
+        ensemble = train(
+            blocks_of(examples),
+            labels,
+            intents,
+            config["views"],
+            config["directions"],
+            config["steps"],
+        )
+        logger.info("Trained on %d sentences: %s", len(labels), ensemble.report)
         with self._storage.write_to(self._resource) as folder:
-            Ensemble(classes, views).save(Path(folder))
+            ensemble.save(Path(folder))
         return self._resource
 
     @classmethod
@@ -105,43 +121,19 @@ class MatterClassifier(IntentClassifier, GraphComponent):
         """The trained classifier."""
         component = cls(config, model_storage, resource)
         with model_storage.read_from(resource) as folder:
-            component._attach(Ensemble.read(Path(folder)))
+            component._ensemble = Ensemble.read(Path(folder))
+        component._reader = Reader(component._ensemble.classes, config)
         return component
 
-    def _attach(self, ensemble: Ensemble) -> None:
-        self._ensemble = ensemble
-        bases = [name.split("/")[0] for name in ensemble.classes]
-        self._intents = sorted(set(bases))
-        self._base = np.array([self._intents.index(base) for base in bases])
-
     def process(self, messages: list[Message]) -> list[Message]:
-        """Set intent, ranking and service item on messages."""
-        flat = [m for m in with_clauses(messages) if m.get(TEXT)]
-        if not flat or self._ensemble is None:
+        """Set intent, ranking, service item and matters on messages."""
+        flat = [m for m in with_clauses(messages) if m.get(TEXT) and m.features]
+        if not flat or self._ensemble is None or self._reader is None:
             return messages
-        for message, row in zip(flat, self._ensemble.probabilities(view_features(flat))):
-            self._describe(message, row)
+        for message, row in zip(flat, self._ensemble.probabilities(blocks_of(flat)), strict=True):
+            message.set(READING, self._reader.read(row))
         for message in messages:
-            message.set(MATTERS, [], add_to_output=True)
+            if message.get(READING):
+                for key, value in self._reader.output(message).items():
+                    message.set(key, value, add_to_output=True)
         return messages
-
-    def _describe(self, message: Message, row: np.ndarray) -> None:
-        base = np.zeros(len(self._intents))
-        np.add.at(base, self._base, row)
-        order = np.argsort(-base)[:RANKING]
-        ranking = [{"name": self._intents[i], "confidence": float(base[i])} for i in order]
-        message.set(INTENT, ranking[0], add_to_output=True)
-        message.set("intent_ranking", ranking, add_to_output=True)
-        items = self._items(row, order[0], base[order[0]])
-        message.set(SERVICE_ITEM, items[0] if items else None, add_to_output=True)
-        message.set("service_item_ranking", items, add_to_output=True)
-
-    def _items(self, row: np.ndarray, intent: int, mass: float) -> list[dict[str, Any]]:
-        columns = np.flatnonzero(self._base == intent)
-        columns = columns[np.argsort(-row[columns])][:3]
-        names = [(self._ensemble.classes[c].partition("/")[2], c) for c in columns]
-        return [
-            {"name": name, "confidence": float(row[c] / max(mass, 1e-9))}
-            for name, c in names
-            if name
-        ]

@@ -62,7 +62,10 @@ def find_phones(text: str) -> list[Span]:
 
 def find_ticket_numbers(text: str) -> list[Span]:
     """Full numbers as LL-YYYYMMDD-NNNN; a spoken short number as its last four digits."""
-    full = [Span("ticket_number", f"LL-{m[1]}-{m[2].zfill(4)}", *m.span()) for m in _TICKET.finditer(text)]
+    full = [
+        Span("ticket_number", f"LL-{m[1]}-{m[2].zfill(4)}", *m.span())
+        for m in _TICKET.finditer(text)
+    ]
     if full:
         return distinct(full)
     matches = [*_SPOKEN_TICKET.finditer(text)]

@@ -1,17 +1,27 @@
-"""Linear scores of several views of a message, made into one calibrated distribution."""
+"""Softmax regressions over several views of a message, averaged and calibrated.
+
+A view is a choice of feature blocks (sentence vector, word groups, counts) laid side by side. Counts
+are reduced to a few hundred directions first, so that each view is a small dense matrix.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from scipy.optimize import minimize, minimize_scalar
 from scipy.sparse import csr_matrix, issparse
-from sklearn.linear_model import LogisticRegression
-from sklearn.svm import LinearSVC
+from sklearn.decomposition import TruncatedSVD
+from sklearn.model_selection import StratifiedKFold
 
-Matrix = np.ndarray | csr_matrix
+Blocks = dict[str, "np.ndarray | csr_matrix"]
+FOLDS = 3
+WORKERS = 2
+# A word group counts less than the sentence vector, whose length is 1.
+SCALES = {"lexicon": 0.3}
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
@@ -20,66 +30,219 @@ def softmax(scores: np.ndarray) -> np.ndarray:
     return powers / powers.sum(axis=1, keepdims=True)
 
 
+def _unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+
+
+@dataclass
+class Reducer:
+    """Turns blocks into dense rows; holds the directions onto which counts are projected."""
+
+    directions: np.ndarray | None = None
+
+    @classmethod
+    def fit(cls, blocks: Blocks, size: int) -> Reducer:
+        """Learn the directions from the training counts, if there are counts."""
+        counts = next((block for block in blocks.values() if issparse(block)), None)
+        if counts is None:
+            return cls()
+        size = min(size, *(n - 1 for n in counts.shape))
+        svd = TruncatedSVD(size, n_iter=3, random_state=1).fit(counts)
+        return cls(np.ascontiguousarray(svd.components_.T.astype(np.float32)))
+
+    def dense(self, blocks: Blocks) -> dict[str, np.ndarray]:
+        """Blocks as dense rows on comparable scales."""
+        return {
+            name: _unit(block @ self.directions)
+            if issparse(block)
+            else np.asarray(block, np.float32) * SCALES.get(name, 1.0)
+            for name, block in blocks.items()
+        }
+
+
+def fit_softmax(
+    rows: np.ndarray, labels: np.ndarray, classes: int, strength: float, steps: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (features, classes) and bias of an L2-regularised softmax regression (L-BFGS)."""
+    count, width = rows.shape
+    truth = np.zeros((count, classes), np.float32)
+    truth[np.arange(count), labels] = 1.0
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        weights = flat.reshape(width + 1, classes).astype(np.float32)
+        scores = rows @ weights[:width] + weights[width]
+        scores -= scores.max(axis=1, keepdims=True)
+        right = scores[np.arange(count), labels]
+        powers = np.exp(scores)
+        totals = powers.sum(axis=1, keepdims=True)
+        value = float(np.log(totals).sum() - right.sum()) * strength
+        error = (powers / totals - truth) * np.float32(strength)
+        gradient = np.vstack([rows.T @ error + weights[:width], error.sum(axis=0)])
+        return value + 0.5 * float((weights[:width] ** 2).sum()), gradient.ravel().astype(
+            np.float64
+        )
+
+    start = np.zeros((width + 1) * classes)
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": steps})
+    solution = found.x.reshape(width + 1, classes).astype(np.float32)
+    return solution[:width], solution[width]
+
+
 @dataclass
 class View:
-    """One linear model over one kind of features."""
+    """One trained regression over the named blocks."""
 
-    name: str
+    blocks: list[str]
     weights: np.ndarray
     bias: np.ndarray
-    sharpness: float = 1.0
 
-    def probabilities(self, features: Matrix) -> np.ndarray:
-        """Class probabilities (n, classes) of feature rows."""
-        return softmax((features @ self.weights + self.bias) * self.sharpness)
+    def probabilities(self, dense: dict[str, np.ndarray]) -> np.ndarray:
+        """Class probabilities (n, classes)."""
+        return softmax(join(dense, self.blocks) @ self.weights + self.bias)
 
 
-def fit_view(name: str, features: Matrix, labels: np.ndarray, strength: float) -> View:
-    """Train one view: a linear SVM on sparse features, logistic regression on dense ones."""
-    if issparse(features):
-        model = LinearSVC(C=strength, class_weight="balanced", random_state=1).fit(features, labels)
-        sharpness = 4.0
-    else:
-        model = LogisticRegression(C=strength, max_iter=120, random_state=1).fit(features, labels)
-        sharpness = 1.0
-    weights = np.ascontiguousarray(model.coef_.T.astype(np.float32))
-    return View(name, weights, model.intercept_.astype(np.float32), sharpness)
+def join(dense: dict[str, np.ndarray], names: list[str]) -> np.ndarray:
+    """The named blocks side by side."""
+    return np.hstack([dense[name] for name in names])
 
 
 @dataclass
 class Ensemble:
-    """The average of the views; `classes` names the columns."""
+    """The calibrated average of the views; `classes` names the columns."""
 
     classes: list[str]
+    reducer: Reducer
     views: list[View]
+    temperature: float = 1.0
+    report: dict[str, float] = field(default_factory=dict)
 
-    def probabilities(self, features: dict[str, Matrix]) -> np.ndarray:
-        """Probabilities (n, classes) from the features of each view, by name."""
-        return np.mean([v.probabilities(features[v.name]) for v in self.views], axis=0)
+    def probabilities(self, blocks: Blocks) -> np.ndarray:
+        """Calibrated probabilities (n, classes)."""
+        dense = self.reducer.dense(blocks)
+        mean = np.mean([view.probabilities(dense) for view in self.views], axis=0)
+        return temper(mean, self.temperature)
 
     def save(self, folder: Path) -> None:
         """Write to `folder` without pickles; half precision changes no decision and halves it."""
+        arrays: dict[str, np.ndarray] = {}
+        for number, view in enumerate(self.views):
+            arrays[f"weights{number}"] = view.weights.astype(np.float16)
+            arrays[f"bias{number}"] = view.bias
+        if self.reducer.directions is not None:
+            arrays["directions"] = self.reducer.directions.astype(np.float16)
+        np.savez(folder / "ensemble.npz", **arrays)
         meta = {
             "classes": self.classes,
-            "views": [{"name": v.name, "sharpness": v.sharpness} for v in self.views],
+            "views": [view.blocks for view in self.views],
+            "temperature": self.temperature,
+            "report": self.report,
         }
         (folder / "ensemble.json").write_text(json.dumps(meta, ensure_ascii=False), "utf-8")
-        arrays = {f"{v.name}.weights": v.weights.astype(np.float16) for v in self.views}
-        arrays |= {f"{v.name}.bias": v.bias for v in self.views}
-        np.savez_compressed(folder / "ensemble.npz", **arrays)
 
     @classmethod
     def read(cls, folder: Path) -> Ensemble:
         """Read what `save` wrote."""
         meta = json.loads((folder / "ensemble.json").read_text("utf-8"))
-        with np.load(folder / "ensemble.npz") as arrays:
-            views = [
-                View(
-                    view["name"],
-                    arrays[f"{view['name']}.weights"].astype(np.float32),
-                    arrays[f"{view['name']}.bias"],
-                    view["sharpness"],
-                )
-                for view in meta["views"]
-            ]
-        return cls(meta["classes"], views)
+        with np.load(folder / "ensemble.npz") as file:
+            arrays = {name: file[name].astype(np.float32) for name in file.files}
+        views = [
+            View(blocks, arrays[f"weights{i}"], arrays[f"bias{i}"])
+            for i, blocks in enumerate(meta["views"])
+        ]
+        reducer = Reducer(arrays.get("directions"))
+        return cls(meta["classes"], reducer, views, meta["temperature"], meta["report"])
+
+
+def temper(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Sharpen (below 1) or flatten (above 1) rows of probabilities."""
+    if temperature == 1.0:
+        return probabilities
+    powers = np.power(np.maximum(probabilities, 1e-12), 1.0 / temperature)
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = 10) -> float:
+    """Expected calibration error: mean gap between confidence and share right, by bin."""
+    numbers = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = [
+        abs(confidence[numbers == i].mean() - right[numbers == i].mean()) * (numbers == i).mean()
+        for i in range(bins)
+        if (numbers == i).any()
+    ]
+    return float(sum(gaps))
+
+
+def group(probabilities: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Sum columns that belong to the same group."""
+    sums = np.zeros((len(probabilities), groups.max() + 1), probabilities.dtype)
+    for column, number in enumerate(groups):
+        sums[:, number] += probabilities[:, column]
+    return sums
+
+
+def train(
+    blocks: Blocks,
+    labels: list[str],
+    groups_of: dict[str, str],
+    views: dict[str, dict],
+    size: int,
+    steps: int,
+) -> Ensemble:
+    """Fit all views on all rows, and the temperature on predictions made across folds.
+
+    `groups_of` maps a class to its intent: the temperature makes intent confidences honest.
+    `views` maps a name to {"blocks": […], "strength": C}.
+    """
+    classes = sorted(set(labels))
+    numbers = np.searchsorted(classes, labels)
+    reducer = Reducer.fit(blocks, size)
+    dense = reducer.dense(blocks)
+    plans = [([b for b in v["blocks"] if b in dense], v["strength"]) for v in views.values()]
+    plans = [plan for plan in plans if plan[0]]
+    splits = _splits(numbers)
+    rows = np.arange(len(numbers))
+
+    def fit(plan: tuple[list[str], float], chosen: np.ndarray) -> View:
+        features = join(dense, plan[0])[chosen]
+        return View(plan[0], *fit_softmax(features, numbers[chosen], len(classes), plan[1], steps))
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        whole = [pool.submit(fit, plan, rows) for plan in plans]
+        folds = [[pool.submit(fit, plan, inside) for plan in plans] for inside, _ in splits]
+        ensemble = Ensemble(classes, reducer, [job.result() for job in whole])
+        held = np.zeros((len(numbers), len(classes)), np.float32)
+        for (_, outside), jobs in zip(splits, folds, strict=True):
+            part = {name: block[outside] for name, block in dense.items()}
+            held[outside] = np.mean([job.result().probabilities(part) for job in jobs], axis=0)
+    if splits:
+        intents = sorted(set(groups_of.values()))
+        groups = np.array([intents.index(groups_of[name]) for name in classes])
+        _calibrate(ensemble, held, numbers, groups)
+    return ensemble
+
+
+def _splits(numbers: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    if np.bincount(numbers).min() < FOLDS:
+        return []
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
+    return list(folds.split(numbers, numbers))
+
+
+def _calibrate(
+    ensemble: Ensemble, held: np.ndarray, numbers: np.ndarray, groups: np.ndarray
+) -> None:
+    truth = groups[numbers]
+
+    def loss(log_temperature: float) -> float:
+        sums = group(temper(held, float(np.exp(log_temperature))), groups)
+        return float(-np.log(sums[np.arange(len(truth)), truth] + 1e-9).mean())
+
+    best = minimize_scalar(loss, bounds=(-1.5, 1.0), method="bounded", options={"maxiter": 25})
+    ensemble.temperature = float(np.exp(best.x))
+    sums = group(temper(held, ensemble.temperature), groups)
+    right = sums.argmax(axis=1) == truth
+    ensemble.report = {
+        "cv_intent_accuracy": float(right.mean()),
+        "cv_class_accuracy": float((held.argmax(axis=1) == numbers).mean()),
+        "cv_ece": calibration_error(sums.max(axis=1), right),
+    }

@@ -1,0 +1,65 @@
+"""A trained model's understanding, loaded in this process without dialogue or servers."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+BATCH = 64
+
+
+class ModelMissing(Exception):
+    """There is no model where one was looked for."""
+
+
+def newest_model(folder: str | Path = "models") -> Path:
+    """The newest model archive of a folder, or the path itself if it is an archive."""
+    path = Path(folder)
+    if path.is_file():
+        return path
+    archives = sorted(path.glob("*.tar.gz"), key=lambda file: file.stat().st_mtime)
+    if not archives:
+        raise ModelMissing(f"{path} 里没有模型，请先运行 python -m bot train")
+    return archives[-1]
+
+
+class NluModel:
+    """The understanding part of a model archive. Loading takes some seconds (TensorFlow)."""
+
+    def __init__(self, archive: str | Path) -> None:
+        # Rasa imports TensorFlow: only who evaluates should wait for that.
+        from rasa.engine.loader import load_predict_graph_runner
+        from rasa.engine.runner.dask import DaskGraphRunner
+        from rasa.engine.storage.local_model_storage import LocalModelStorage
+
+        self._folder = tempfile.TemporaryDirectory()
+        metadata, self._runner = load_predict_graph_runner(
+            Path(self._folder.name), Path(archive), LocalModelStorage, DaskGraphRunner
+        )
+        self._target = metadata.nlu_target
+
+    @classmethod
+    def newest(cls, folder: str | Path = "models") -> NluModel:
+        """The newest model of a folder."""
+        return cls(newest_model(folder))
+
+    def parse(self, texts: list[str]) -> list[dict[str, Any]]:
+        """Parses of texts, as `/model/parse` would give them."""
+        parses: list[dict[str, Any]] = []
+        for start in range(0, len(texts), BATCH):
+            parses += self._batch(texts[start : start + BATCH])
+        return parses
+
+    def _batch(self, texts: list[str]) -> list[dict[str, Any]]:
+        from rasa.core.channels.channel import UserMessage
+        from rasa.engine.constants import PLACEHOLDER_MESSAGE, PLACEHOLDER_TRACKER
+        from rasa.shared.core.trackers import DialogueStateTracker
+
+        inputs = {
+            PLACEHOLDER_MESSAGE: [UserMessage(text) for text in texts],
+            PLACEHOLDER_TRACKER: DialogueStateTracker.from_events("evaluate", []),
+        }
+        messages = self._runner.run(inputs=inputs, targets=[self._target])[self._target]
+        empty = {"text": "", "intent": {"name": None, "confidence": 0.0}, "entities": []}
+        return [{**empty, **message.as_dict(only_output_properties=True)} for message in messages]
