@@ -71,6 +71,7 @@ class Weights:
     load: float = 1.0
     nearness: float = 0.3
     knows_case: float = 0.5
+    off_duty: float = 2.0  # only danger reaches people off duty, and those on duty come first
 
 
 @dataclass(frozen=True)
@@ -102,12 +103,13 @@ def _objection(member: Candidate, need: Need) -> str | None:
 
 
 def score(member: Candidate, need: Need, weights: Weights) -> float:
-    """Lower is better: unskilled, loaded and far members score high."""
+    """Lower is better: unskilled, loaded, far and off-duty members score high."""
     unskilled = 0.0 if need.skill in member.skills else 1.0
     return (
         weights.skill * unskilled
         + weights.load * member.load_ratio
         + weights.nearness * rank(member.level) / 4
+        + (0.0 if member.on_duty else weights.off_duty)
         - (weights.knows_case if member.knows_case else 0.0)
     )
 
@@ -166,13 +168,22 @@ def decide(need: Need, rungs: Iterable[Rung], weights: Weights | None = None) ->
 
 
 def _duty_desk(need: Need, rung: Rung | None, rejected: list[tuple[str, str]]) -> Decision:
-    """The street always takes: duty desk first, then anyone there who is not a party."""
-    staff = [] if rung is None else [m for m in rung.candidates if not m.is_party]
-    if rung is None or not staff:
-        raise LookupError("no member at the street: the sample community is incomplete")
-    best = min(staff, key=lambda m: (m.role is not Role.STREET_DESK, m.load_ratio, m.id))
+    """The street always takes: duty desk first, those on duty first, never a party if avoidable."""
+    if rung is None or not rung.candidates:
+        raise LookupError("no member at the street: the organisation tree is incomplete")
+    best = min(
+        rung.candidates,
+        key=lambda m: (
+            m.is_party,
+            m.role is not Role.STREET_DESK,
+            not m.on_duty,
+            m.load_ratio,
+            m.id,
+        ),
+    )
     others = tuple(r for r in rejected if r[0] != best.name)
-    reason = f"各级暂无合适人员，由{rung.node_name}{ROLE_NAMES[best.role]}{best.name}兜底受理"
+    what = "登记并转交上级（街道人员均需回避）" if best.is_party else "兜底受理"
+    reason = f"各级暂无合适人员，由{rung.node_name}{ROLE_NAMES[best.role]}{best.name}{what}"
     return Decision(best, rung.level, rung.node_id, reason, others)
 
 

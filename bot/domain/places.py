@@ -11,15 +11,17 @@ DIGITS = {c: str(i) for i, c in enumerate("零一二三四五六七八九")} | {
     "两": "2",
     "幺": "1",
 }
+_HALF_WIDTH = {c: c - 0xFEE0 for c in range(0xFF01, 0xFF5F)}  # ３＃ → 3#
 _BUILDING = re.compile(
-    r"(?P<b>[0-9]{1,3}|[零〇一二两三四五六七八九十百]{1,4}|[A-Za-zＡ-Ｚ])\s*"
+    r"(?P<b>[0-9]{1,3}|[零〇一二两三四五六七八九十百]{1,4}|[A-Za-z])\s*"
     r"(?:号楼|栋|幢|座|号院|#楼|#|号栋|楼栋)"
 )
+_DASHED = re.compile(r"(?P<b>[0-9]{1,3})\s*[-－—]\s*[0-9]{1,2}(?:\s*[-－—]\s*[0-9]{2,4})?$")
 
 
 def numeral(text: str) -> str:
     """Arabic digits of a small number in either script: 十二 → 12, 五零一 → 501, Ａ → A."""
-    text = text.strip().translate({c: c - 0xFEE0 for c in range(0xFF01, 0xFF5F)})
+    text = text.strip().translate(_HALF_WIDTH)
     if re.fullmatch(r"[0-9A-Za-z]+", text):
         return text.lstrip("0").upper() or "0"
     if any(c in "十百" for c in text):
@@ -41,7 +43,8 @@ def _units(text: str) -> int:
 
 def building_number(text: str) -> str | None:
     """The building's number or letter in `text`, normalised; None when there is none."""
-    match = _BUILDING.search(text)
+    text = text.strip().translate(_HALF_WIDTH)
+    match = _BUILDING.search(text) or _DASHED.match(text)
     return numeral(match["b"]) if match else None
 
 

@@ -82,9 +82,9 @@ def deadlines(clock_class: str, start: dt.datetime, calendar: WorkCalendar) -> D
     resolve = clock.resolve.after(start, calendar)
     if clock.cap is not None:
         resolve = min(resolve, start + clock.cap)
-    return Deadlines(
-        clock.accept.after(start, calendar), clock.contact.after(start, calendar), resolve
-    )
+    contact = clock.contact.after(start, calendar)
+    # A question asked late in the afternoon is to be answered the same day, so accepted too.
+    return Deadlines(min(clock.accept.after(start, calendar), contact), contact, resolve)
 
 
 def accept_by(
