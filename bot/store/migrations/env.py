@@ -2,7 +2,8 @@
 
 from alembic import context
 
-import bot.store.models  # noqa: F401 (fills the metadata)
+import bot.store.models
+import bot.store.models_platform  # noqa: F401
 from bot.store.base import Base, UtcDateTime, make_engine
 
 
