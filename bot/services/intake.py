@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, field
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -15,7 +15,7 @@ from bot.domain.levels import ROLE_NAMES, Role
 from bot.domain.places import place_text
 from bot.domain.status import Status, Step
 from bot.domain.worktime import SHANGHAI
-from bot.services import dispatching, outbox, wording
+from bot.services import dispatching, insert_ignore, outbox, wording
 from bot.services.clock import CALENDAR
 from bot.services.events import record
 from bot.store.models import (
@@ -108,13 +108,10 @@ def next_number(session: Session, now: dt.datetime) -> str:
     """「LL-20261124-0007」: one counter a day, taken under its row lock."""
     day = now.astimezone(SHANGHAI).strftime("%Y%m%d")
     name = f"ticket:{day}"
-    counter = session.get(Counter, name, with_for_update=True)
-    if counter is None:
-        with session.begin_nested():
-            session.add(counter := Counter(name=name, value=0))
-    counter.value += 1
-    session.flush()
-    return f"LL-{day}-{counter.value:04d}"
+    insert_ignore(session, Counter, {"name": name, "value": 0}, ["name"])
+    session.execute(update(Counter).where(Counter.name == name).values(value=Counter.value + 1))
+    value = session.scalar(select(Counter.value).where(Counter.name == name))
+    return f"LL-{day}-{value:04d}"
 
 
 def _create(session: Session, draft: Draft, key: str, now: dt.datetime) -> Opened:
