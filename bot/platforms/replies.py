@@ -10,7 +10,10 @@ from urllib.parse import quote
 
 TEXT_LIMIT = 2048  # bytes of UTF-8 in one text message
 SUCCESS = "success"
-SENTENCE_END = re.compile(r"(?<=[。！？；…!?\n])(?![。！？；…”』」）)!?\n])")
+# After 。 and its like, and after a quote or bracket that closes behind one.
+SENTENCE_END = re.compile(
+    r"(?<=[。！？；…!?\n])(?![。！？；…”』」）)!?\n])|(?<=[。！？；…!?][”』」）)])(?![。！？；…”』」）)!?\n])"
+)
 CLAUSE_END = re.compile(r"(?<=[，、,：:\u3000 ])")
 LINK = re.compile(r"<a\s[^>]*>[^<]*</a>")
 
