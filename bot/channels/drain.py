@@ -1,0 +1,115 @@
+"""Run the dialogue for a sender's stored messages: in order, one at a time, each once.
+
+`inbox.claim_next` leases the oldest unfinished message; `inbox.finish` stores its replies. Between
+the two any process may die. Rasa saves a turn in one commit at its end, so a second attempt first
+looks whether the turn is in the tracker: then its replies are read back and nothing runs twice.
+What an action did in a turn that was not saved is met again under the same idempotency key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from rasa.core.channels.channel import UserMessage
+from sqlalchemy.orm import sessionmaker
+
+from bot.channels.inward import for_dialogue
+from bot.channels.remote_action import ActionServerFailed
+from bot.channels.replies import Replies, Reply
+from bot.channels.tracker import turn
+from bot.services import inbox
+from bot.services.clock import now
+from bot.services.inbox import Claimed
+from bot.store.db import session_factory
+
+log = logging.getLogger(__name__)
+
+OnNewMessage = Callable[[UserMessage], Awaitable[Any]]
+SORRY = "系统繁忙，您的消息已收到，稍后会有工作人员联系您"
+FALLBACK: Reply = {"kind": "text", "text": SORRY, "buttons": [], "card": None, "image": None}
+# Below the lease: a turn that is given up must be over before another process may claim it.
+TURN_SECONDS = inbox.LEASE.total_seconds() - 5
+OWNER = f"{socket.gethostname()}:{os.getpid()}"
+
+
+def message_id(claimed: Claimed) -> str:
+    """What names the message in the tracker and in the actions' idempotency keys."""
+    return f"{claimed.message.channel}:{claimed.message.key}"
+
+
+class Drain:
+    """Drains senders in background tasks."""
+
+    def __init__(self, on_new_message: OnNewMessage, factory: sessionmaker | None = None) -> None:
+        self._on_new_message = on_new_message
+        self._factory = factory
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def factory(self) -> sessionmaker:
+        """Sessions; made on first use, for Rasa also builds channels where no database is."""
+        return self._factory or session_factory()
+
+    def start(self, channel: str, sender: str) -> asyncio.Task[None]:
+        """Drain in the background. Two drains of a sender at once do no harm: one finds nothing."""
+        task = asyncio.create_task(self.drain(channel, sender))
+        self._tasks.add(task)  # a task without a reference may be dropped half done
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def drain(self, channel: str, sender: str) -> None:
+        """Handle the sender's messages until none is left, or one has to be tried again later."""
+        while claimed := await asyncio.to_thread(
+            inbox.claim_next, self.factory, channel, sender, owner=OWNER, now=now()
+        ):
+            if not await self._handle(claimed):
+                return
+
+    async def _handle(self, claimed: Claimed) -> bool:
+        """One message; False when it was given back."""
+        try:
+            replies = await self._replies(claimed)
+        except asyncio.CancelledError:
+            raise
+        except (Exception, ActionServerFailed):
+            log.exception("message %s failed at attempt %s", claimed.id, claimed.attempt)
+            if claimed.attempt < inbox.MAX_ATTEMPTS:
+                await asyncio.to_thread(inbox.give_back, self.factory, claimed, now())
+                return False
+            replies = []
+        answer = replies or [FALLBACK]
+        await asyncio.to_thread(inbox.finish, self.factory, claimed, answer, now())
+        return True
+
+    async def _replies(self, claimed: Claimed) -> list[Reply]:
+        if claimed.attempt > 1:
+            sender = claimed.message.sender
+            done = await asyncio.to_thread(turn, self.factory, sender, message_id(claimed))
+            if done is not None:
+                return done
+        if claimed.attempt > inbox.MAX_ATTEMPTS:  # whoever ran it died of it, time and again
+            return []
+        return await self._run(claimed)
+
+    async def _run(self, claimed: Claimed) -> list[Reply]:
+        message = claimed.message
+        output = Replies()
+        await asyncio.wait_for(
+            self._on_new_message(
+                UserMessage(
+                    for_dialogue(message),
+                    output,
+                    message.sender,
+                    input_channel=message.channel,
+                    message_id=message_id(claimed),
+                    metadata={"kind": message.kind, "label": message.media.get("label")},
+                )
+            ),
+            TURN_SECONDS,
+        )
+        return output.replies

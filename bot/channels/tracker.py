@@ -1,0 +1,105 @@
+"""Rasa's tracker store on Linli's own database, and a turn read back from it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import sqlalchemy as sa
+from rasa.core.brokers.broker import EventBroker
+from rasa.core.tracker_store import SQLTrackerStore
+from rasa.shared.core.domain import Domain
+from rasa.shared.core.events import BotUttered, UserUttered
+from sqlalchemy.engine import Engine
+from sqlalchemy.orm import sessionmaker
+from sqlalchemy.pool import QueuePool
+
+from bot.channels.replies import Reply, normalise
+from bot.settings import settings
+from bot.store.base import read_session
+
+EVENTS = SQLTrackerStore.SQLEvent.__table__
+BUSY_MILLISECONDS = 30_000
+
+
+def make_engine(url: str) -> Engine:
+    """Engine for the tracker. Unlike the core's it is SQLAlchemy 1.x style, as Rasa expects."""
+    if not url.startswith("sqlite"):
+        return sa.create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+    engine = sa.create_engine(url, poolclass=QueuePool, connect_args={"check_same_thread": False})
+
+    @sa.event.listens_for(engine, "connect")
+    def _pragmas(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
+        cursor.close()
+
+    return engine
+
+
+class LinliTrackerStore(SQLTrackerStore):
+    """The conversation events, in table `events` of LINLI_DATABASE_URL.
+
+    Wired in endpoints.yml. Rasa's class would make an engine from parts of an address and without
+    the settings that let several processes share one SQLite file.
+    """
+
+    def __init__(
+        self,
+        domain: Domain | None = None,
+        host: str | None = None,
+        event_broker: EventBroker | None = None,
+        **kwargs: Any,
+    ) -> None:
+        # Not SQLTrackerStore.__init__, which connects to a database of its own making. What
+        # endpoints.yml calls `url` comes as `host`; tests use it.
+        super(SQLTrackerStore, self).__init__(domain, event_broker, **kwargs)
+        self.engine = make_engine(host or settings().database_url)
+        EVENTS.create(self.engine, checkfirst=True)
+        self.sessionmaker = sa.orm.sessionmaker(bind=self.engine)
+
+
+def turn(factory: sessionmaker, sender: str, message_id: str) -> list[Reply] | None:
+    """Replies to a message whose turn is in the tracker; None when it is not.
+
+    Rasa saves a turn in one commit at its end, so what is there is whole.
+    """
+    events = _events_from(factory, sender, message_id)
+    if events is None:
+        return None
+    found = []
+    for event in events:
+        if event["event"] == UserUttered.type_name:
+            break
+        if event["event"] == BotUttered.type_name:
+            found.append(normalise({"text": event.get("text"), **(event.get("data") or {})}))
+    return [reply for reply in found if reply]
+
+
+def _events_from(
+    factory: sessionmaker, sender: str, message_id: str
+) -> list[dict[str, Any]] | None:
+    """User and bot events after the message with this id, oldest first."""
+    of_sender = EVENTS.c.sender_id == sender
+    users = sa.select(EVENTS.c.id, EVENTS.c.data).where(
+        of_sender, EVENTS.c.type_name == UserUttered.type_name
+    )
+    with read_session(factory) as session:
+        number = next(
+            (
+                row.id
+                for row in session.execute(users.order_by(EVENTS.c.id.desc()))
+                if json.loads(row.data).get("message_id") == message_id
+            ),
+            None,
+        )
+        if number is None:
+            return None
+        later = sa.select(EVENTS.c.data).where(
+            of_sender,
+            EVENTS.c.id > number,
+            EVENTS.c.type_name.in_([UserUttered.type_name, BotUttered.type_name]),
+        )
+        return [json.loads(row) for row in session.scalars(later.order_by(EVENTS.c.id))]
