@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, String, Text
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Text
 
 from bot.store.base import Base, UtcDateTime
 
@@ -84,3 +84,32 @@ class PlatformCard(Base):
     response_code = Column(String(200), nullable=False, default="")
     sent_at = Column(UtcDateTime, nullable=False)
     closed_at = Column(UtcDateTime)  # its buttons are gone
+
+
+class PlatformAnswer(Base):
+    """How the reply to a message from WeChat goes out; whoever writes the row first decides."""
+
+    __tablename__ = "platform_answer"
+    inbox_id = Column(ForeignKey("inbox.id", ondelete="CASCADE"), primary_key=True)
+    how = Column(String(8), nullable=False)  # passive | late
+    queued = Column(Boolean, nullable=False, default=False)  # a late one is in the outbox
+    at = Column(UtcDateTime, nullable=False)
+
+
+class PlatformSignature(Base):
+    """A signature seen in plain mode, where it does not cover the body, with that body's hash."""
+
+    __tablename__ = "platform_signature"
+    channel = Column(String(20), primary_key=True)
+    signature = Column(String(40), primary_key=True)
+    body_hash = Column(String(64), nullable=False)
+    at = Column(UtcDateTime, nullable=False, index=True)
+
+
+class PlatformMissed(Base):
+    """A notice that no route could deliver; shown when the resident next writes."""
+
+    __tablename__ = "platform_missed"
+    outbox_id = Column(ForeignKey("outbox.id", ondelete="CASCADE"), primary_key=True)
+    resident_id = Column(ForeignKey("resident.id"), nullable=False, index=True)
+    shown_in = Column(Integer)  # the inbox row whose reply carried it
