@@ -64,8 +64,8 @@ class MatterClassifier(IntentClassifier, GraphComponent):
             },
             "directions": 300,
             "steps": 80,
-            "matter_mass": 0.5,
-            "threshold": 0.3,
+            "matter_mass": 0.45,
+            "threshold": 0.25,
             "clause_confidence": 0.6,
         }
 
