@@ -37,7 +37,7 @@ async def _post(app: web.Application, message: Inbound) -> None:
         ) as response:
             response.raise_for_status()
     except (aiohttp.ClientError, asyncio.TimeoutError) as error:
-        log.warning("Rasa did not take a message, the worker will see to it: %r", error)
+        log.warning("Rasa did not take a message, the worker will see to it: %s", error)
 
 
 def _as_json(message: Inbound) -> dict[str, Any]:

@@ -36,8 +36,14 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers["Server"] = "linli"  # versions are nobody's business
+    response.headers.setdefault("Cache-Control", _caching(request))
+
+
+def _caching(request: web.Request) -> str:
+    """Files named with their checksum never change; others are asked after; pages are private."""
     if not request.path.startswith("/static/"):
-        response.headers.setdefault("Cache-Control", "no-store")
+        return "no-store"
+    return "public, max-age=31536000, immutable" if "v" in request.query else "no-cache"
 
 
 def check_same_origin(request: web.Request) -> None:
