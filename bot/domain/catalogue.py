@@ -11,7 +11,7 @@ CATEGORY_NAMES = {
     "dispute": "矛盾纠纷",
     "family_crisis": "家庭变故",
     "emergency": "紧急求助",
-    "other_service": "其他事务",
+    "other_service": "其他事项",
 }
 
 

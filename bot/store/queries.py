@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload, sessionmaker
 
 from bot.domain.levels import LEVEL_NAMES, ROLE_NAMES, Level, Role
@@ -23,7 +23,8 @@ from bot.store.models import (
 from bot.store.scope import visible_to
 
 
-def _load(query: Any) -> Any:
+def loaded(query: Any) -> Any:
+    """The query with what a row shows, in one round trip."""
     return query.options(
         joinedload(Ticket.item),
         joinedload(Ticket.assignee).joinedload(Member.node),
@@ -34,7 +35,7 @@ def _load(query: Any) -> Any:
 def ticket_rows(factory: sessionmaker, limit: int = 1000) -> list[dict[str, Any]]:
     """All tickets for the command line, newest first."""
     with factory() as session:
-        rows = session.scalars(_load(select(Ticket).order_by(Ticket.id.desc()).limit(limit)))
+        rows = session.scalars(loaded(select(Ticket).order_by(Ticket.id.desc()).limit(limit)))
         return [
             {
                 "number": t.number,
@@ -72,6 +73,8 @@ class Row:
     locked: bool
     version: int
     reason: str = ""
+    category: str = ""
+    stars: int | None = None
 
 
 def _due(ticket: Ticket) -> dt.datetime | None:
@@ -83,7 +86,8 @@ def _due(ticket: Ticket) -> dt.datetime | None:
     }.get(Status(ticket.status))
 
 
-def _row(ticket: Ticket, now: dt.datetime, reason: str = "") -> Row:
+def row_of(ticket: Ticket, now: dt.datetime, reason: str = "") -> Row:
+    """A ticket as a list shows it."""
     due = _due(ticket)
     return Row(
         ticket.number,
@@ -103,6 +107,8 @@ def _row(ticket: Ticket, now: dt.datetime, reason: str = "") -> Row:
         ticket.locked,
         ticket.version,
         reason,
+        ticket.category,
+        ticket.stars,
     )
 
 
@@ -126,7 +132,7 @@ def my_tickets(
     with factory() as session:
         rows = list(
             session.scalars(
-                _load(
+                loaded(
                     select(Ticket)
                     .where(Ticket.assignee_id == member_id, Ticket.status.in_(states))
                     .order_by(Ticket.id.desc())
@@ -134,64 +140,22 @@ def my_tickets(
                 )
             )
         )
-        reasons = _reasons(session, [t.id for t in rows])
-    listed = [_row(t, now, reasons.get(t.id, "")) for t in rows]
+        reasons = reasons_of(session, [t.id for t in rows])
+    listed = [row_of(t, now, reasons.get(t.id, "")) for t in rows]
     if box == "done":
         return listed
     far = dt.datetime.max.replace(tzinfo=dt.timezone.utc)
     return sorted(listed, key=lambda r: (r.urgency != "danger", r.due or far))
 
 
-def _reasons(session: Session, ids: list[int]) -> dict[int, str]:
+def reasons_of(session: Session, ids: list[int]) -> dict[int, str]:
+    """Why each ticket is with whom it is: the reason of its latest dispatch."""
     rows = session.execute(
         select(Assignment.ticket_id, Assignment.reason)
         .where(Assignment.ticket_id.in_(ids))
         .order_by(Assignment.id)
     )
     return dict(rows.all())
-
-
-@dataclass(frozen=True)
-class Search:
-    """Filters of the queue; empty ones do not narrow."""
-
-    text: str = ""
-    status: str = ""
-    category: str = ""
-    open_only: bool = False
-    page: int = 1
-    size: int = 20
-
-
-def queue(
-    factory: sessionmaker, member_id: int, search: Search, now: dt.datetime
-) -> tuple[list[Row], bool]:
-    """Tickets in a member's scope, newest first, and whether there is a next page."""
-    with factory() as session:
-        member = session.get(Member, member_id)
-        query = _load(select(Ticket).where(visible_to(member)))
-        if search.status in {s.value for s in Status}:
-            query = query.where(Ticket.status == search.status)
-        if search.category:
-            query = query.where(Ticket.category == search.category)
-        if search.open_only:
-            query = query.where(Ticket.status.in_([s.value for s in OPEN]))
-        if search.text:
-            like = search.text.strip()[:50]
-            query = query.where(
-                or_(
-                    Ticket.number.contains(like, autoescape=True),
-                    Ticket.description.contains(like, autoescape=True),
-                    Ticket.place_text.contains(like, autoescape=True),
-                )
-            )
-        offset = (max(search.page, 1) - 1) * search.size
-        rows = list(
-            session.scalars(query.order_by(Ticket.id.desc()).offset(offset).limit(search.size + 1))
-        )
-        reasons = _reasons(session, [t.id for t in rows])
-    found = [_row(t, now, reasons.get(t.id, "")) for t in rows]
-    return found[: search.size], len(found) > search.size
 
 
 @dataclass(frozen=True)
@@ -244,7 +208,7 @@ def mask_phone(phone: str | None) -> str:
 def ticket_in_scope(session: Session, number: str, member: Member) -> Ticket | None:
     """The ticket if the member may see it."""
     ticket: Ticket | None = session.scalar(
-        _load(select(Ticket).where(Ticket.number == number, visible_to(member)))
+        loaded(select(Ticket).where(Ticket.number == number, visible_to(member)))
     )
     return ticket
 
@@ -283,7 +247,7 @@ def detail(session: Session, ticket: Ticket, now: dt.datetime, steps: frozenset[
         .limit(1)
     )
     return Detail(
-        row=_row(ticket, now, last.reason if last else ""),
+        row=row_of(ticket, now, last.reason if last else ""),
         resident_name=ticket.resident.name or "居民",
         resident_phone_masked=mask_phone(ticket.resident.phone),
         resident_channel=ticket.resident.channel,
@@ -336,7 +300,7 @@ def own_tickets(
     factory: sessionmaker, resident_id: int, *, open_only: bool = False, limit: int = 10
 ) -> list[OwnTicket]:
     """A resident's tickets, newest first."""
-    query = _load(select(Ticket).where(Ticket.resident_id == resident_id))
+    query = loaded(select(Ticket).where(Ticket.resident_id == resident_id))
     if open_only:
         states = [s.value for s in OPEN | {Status.RESOLVED}]
         query = query.where(Ticket.status.in_(states))
@@ -349,7 +313,7 @@ def own_ticket(factory: sessionmaker, resident_id: int, number: str) -> OwnTicke
     """One of the resident's tickets by number; somebody else's is None, as if unknown."""
     with factory() as session:
         ticket = session.scalar(
-            _load(select(Ticket).where(Ticket.number == number, Ticket.resident_id == resident_id))
+            loaded(select(Ticket).where(Ticket.number == number, Ticket.resident_id == resident_id))
         )
         return _own(session, ticket) if ticket else None
 

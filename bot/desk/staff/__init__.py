@@ -1,0 +1,29 @@
+"""The staff's pages: an application of its own under /desk, closed unless a view says otherwise."""
+
+from __future__ import annotations
+
+import aiohttp_jinja2
+import aiohttp_session
+from aiohttp import web
+
+from bot.desk.keys import FACTORY, SETTINGS
+from bot.desk.staff import access, hub, login, me, queue, render, stats, steps, tasks, ticket
+
+
+def setup(app: web.Application) -> None:
+    """Add the desk to the application, with its sessions and its guard."""
+    desk = web.Application(
+        middlewares=[
+            aiohttp_session.session_middleware(access.storage(app[SETTINGS])),
+            render.in_words,
+            access.guard,
+        ]
+    )
+    desk[SETTINGS], desk[FACTORY] = app[SETTINGS], app[FACTORY]
+    desk[hub.HUB] = hub.Hub(app[FACTORY])
+    desk.cleanup_ctx.append(hub.polling)
+    desk.on_shutdown.append(hub.close)  # type: ignore[arg-type]  # misdeclared by aiohttp 3.9
+    for part in (login, tasks, ticket, steps, queue, stats, me, hub):
+        desk.add_routes(part.routes)
+    render.setup(aiohttp_jinja2.get_env(app))
+    app.add_subapp("/desk", desk)

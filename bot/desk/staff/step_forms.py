@@ -1,0 +1,193 @@
+"""The form of each step that staff take: its words, its fields, and the use case behind it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import sessionmaker
+
+from bot.domain.status import Step
+from bot.services import staff_steps
+
+
+@dataclass(frozen=True)
+class Values:
+    """What a person filled in."""
+
+    note: str = ""
+    photos: tuple[str, ...] = ()
+    colleague: str = ""
+    suggest: str = ""
+    version: int | None = None
+
+
+Run = Callable[[sessionmaker, str, int, Values, dt.datetime], Any]
+
+
+@dataclass(frozen=True)
+class StepForm:
+    """How a step is asked for. Without a label it is one tap."""
+
+    step: Step
+    title: str
+    done: str  # told afterwards
+    run: Run
+    label: str = ""
+    hint: str = ""
+    optional: bool = False
+    photos: bool = False
+    colleague: bool = False
+    suggest: bool = False
+    confirm: str = ""  # asked once more before a step that cannot be taken back
+    warn: bool = False
+
+
+def _accept(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
+    return staff_steps.accept(f, number, me, now, v.version)
+
+
+def _contact(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
+    return staff_steps.contact(f, number, me, v.note, now, v.version)
+
+
+def _note(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
+    return staff_steps.add_note(f, number, me, v.note, now, v.photos)
+
+
+def _resolve(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
+    return staff_steps.resolve(f, number, me, v.note, now, v.photos, v.version)
+
+
+def _return(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
+    return staff_steps.return_ticket(
+        f, number, me, v.note, now, suggest=v.suggest, version=v.version
+    )
+
+
+def _transfer(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
+    return staff_steps.transfer(f, number, me, v.colleague, v.note, now, v.version)
+
+
+def _escalate(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
+    return staff_steps.escalate(f, number, me, v.note, now, v.version)
+
+
+def _dispatch(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
+    return staff_steps.dispatch_to(f, number, me, v.colleague, now, v.note)
+
+
+def _suspend(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
+    return staff_steps.suspend(f, number, me, v.note, now)
+
+
+def _resume(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
+    return staff_steps.resume(f, number, me, now)
+
+
+def _reject(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
+    return staff_steps.reject(f, number, me, v.note, now)
+
+
+_ALL = (
+    StepForm(Step.ACCEPT, "接单", "已接单，请尽快联系居民", _accept),
+    StepForm(
+        Step.CONTACT,
+        "记录联系",
+        "已记录联系",
+        _contact,
+        label="联系情况",
+        hint="怎么联系的、说了什么、约了什么时间。第一次联系居民会收到这段话。",
+        optional=True,
+    ),
+    StepForm(
+        Step.RESOLVE,
+        "办结",
+        "已办结，已请居民评价",
+        _resolve,
+        label="做了什么",
+        hint="写清怎么解决的，居民会看到这段话和照片。",
+        photos=True,
+        confirm="办结后居民会收到通知并评价，不能撤销。确认办结吗？",
+    ),
+    StepForm(
+        Step.NOTE,
+        "添加记录",
+        "记录已保存",
+        _note,
+        label="办理记录",
+        hint="只有工作人员能看到。",
+        photos=True,
+    ),
+    StepForm(
+        Step.RESUME, "恢复办理", "已恢复办理", _resume, confirm="恢复后办结时限继续计时，确认吗？"
+    ),
+    StepForm(
+        Step.DISPATCH,
+        "派单",
+        "已派单",
+        _dispatch,
+        label="派单说明",
+        hint="选填，承办人会看到。",
+        optional=True,
+        colleague=True,
+    ),
+    StepForm(
+        Step.TRANSFER,
+        "转派",
+        "已转派，等待对方接单",
+        _transfer,
+        label="转派原因",
+        hint="对方接单后由对方办理，首接负责不变。",
+        colleague=True,
+    ),
+    StepForm(
+        Step.ESCALATE,
+        "上报",
+        "已上报到上一级",
+        _escalate,
+        label="上报原因",
+        hint="说明本级为什么办不了、需要什么支持。居民会收到上报的通知。",
+    ),
+    StepForm(
+        Step.SUSPEND,
+        "挂起",
+        "已挂起，时限暂停",
+        _suspend,
+        label="挂起原因",
+        hint="只在等居民或等第三方时挂起，居民会看到原因。",
+    ),
+    StepForm(
+        Step.RETURN,
+        "退单",
+        "已退单",
+        _return,
+        label="退单原因",
+        hint="不属于本人职责等。退单后由平台改派，两次退单转人工派单。",
+        suggest=True,
+        confirm="退单后不能撤销，会记入工单历史。确认退单吗？",
+        warn=True,
+    ),
+    StepForm(
+        Step.REJECT,
+        "不予受理",
+        "已不予受理，居民已收到原因",
+        _reject,
+        label="不予受理的原因",
+        hint="居民会看到这段话，并可以申诉。",
+        confirm="工单会就此结束，居民会收到原因。确认不予受理吗？",
+        warn=True,
+    ),
+)
+FORMS = {form.step: form for form in _ALL}
+ORDER = tuple(form.step for form in _ALL)
+
+
+def primary(steps: Iterable[Step]) -> Step | None:
+    """The step that comes next in the normal course of work."""
+    wanted = set(steps)
+    if Step.RESOLVE in wanted:
+        return Step.RESOLVE
+    return next((s for s in (Step.ACCEPT, Step.CONTACT, Step.RESUME) if s in wanted), None)

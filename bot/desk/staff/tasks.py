@@ -1,0 +1,38 @@
+"""The front page: my tasks in three boxes, and what I was told."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from bot.desk.keys import FACTORY
+from bot.desk.staff.access import staff_of
+from bot.desk.staff.render import render, wants_fragment
+from bot.services import clock, live
+from bot.store import queries
+from bot.store.queue import box_counts
+
+routes = web.RouteTableDef()
+
+
+@routes.get("")
+async def tasks(request: web.Request) -> web.StreamResponse:
+    """My tasks; htmx takes the list alone."""
+    staff, now = staff_of(request), clock.now()
+    factory = request.app[FACTORY]
+    box = request.query.get("box", "todo")
+    box = box if box in queries.BOXES else "todo"
+    rows = await asyncio.to_thread(queries.my_tickets, factory, staff.id, box, now)
+    counts = await asyncio.to_thread(box_counts, factory, staff.id)
+    template = "_tasks.html" if wants_fragment(request) else "tasks.html"
+    return await render(
+        request, template, box=box, boxes=queries.BOXES, rows=rows, counts=counts, tab="tasks"
+    )
+
+
+@routes.get("/alerts")
+async def alerts(request: web.Request) -> web.StreamResponse:
+    """What the platform told me lately."""
+    found = await asyncio.to_thread(live.alerts, request.app[FACTORY], staff_of(request).id)
+    return await render(request, "alerts.html", alerts=found, tab="me")

@@ -1,0 +1,162 @@
+"""What a member of staff sees of a ticket, and what they may do with it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, sessionmaker
+
+from bot.domain import sla
+from bot.domain.errors import NotAllowed, NotFound
+from bot.domain.status import Actor, Status, Step, allowed
+from bot.services.clock import CALENDAR
+from bot.services.lifecycle import actors
+from bot.store.base import read_session
+from bot.store.models import AccessLog, Assignment, Member, Ticket
+from bot.store.queries import Detail, detail, person, ticket_in_scope
+
+OUTCOMES = {
+    None: "当前",
+    "accepted": "已接单",
+    "returned": "退单",
+    "transferred": "转派",
+    "escalated": "上报",
+    "done": "结束",
+}
+
+
+@dataclass(frozen=True)
+class Promise:
+    """One clock of the ticket: what is due when, and whether it was kept."""
+
+    name: str
+    due: dt.datetime | None
+    done: dt.datetime | None
+    late: bool
+    paused: bool
+
+
+@dataclass(frozen=True)
+class Dispatch:
+    """One time the ticket was given to somebody."""
+
+    at: dt.datetime
+    who: str
+    reason: str
+    outcome: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """A ticket page for one viewer."""
+
+    detail: Detail
+    promises: tuple[Promise, ...]
+    steps: frozenset[Step]
+    dispatches: tuple[Dispatch, ...]
+    is_assignee: bool
+    sees_candidates: bool  # who was passed over, and why
+    may_call: bool
+
+
+def load(session: Session, number: str, member_id: int) -> tuple[Ticket, Member]:
+    """A ticket in scope and its viewer; NotFound hides what is outside."""
+    member = session.get(Member, member_id)
+    ticket = ticket_in_scope(session, number, member) if member else None
+    if ticket is None or member is None:
+        raise NotFound()
+    return ticket, member
+
+
+def page(factory: sessionmaker, number: str, member_id: int, now: dt.datetime) -> Page:
+    """Everything on the page. Raises NotFound."""
+    with read_session(factory) as session:
+        ticket, member = load(session, number, member_id)
+        as_ = actors(session, ticket, member)
+        steps = _steps(ticket, as_, now)
+        return Page(
+            detail=detail(session, ticket, now, frozenset(s.value for s in steps)),
+            promises=_promises(ticket, now),
+            steps=steps,
+            dispatches=_dispatches(session, ticket.id),
+            is_assignee=Actor.ASSIGNEE in as_,
+            sees_candidates=Actor.DISPATCHER in as_,
+            may_call=bool(as_) and bool(ticket.resident.phone),
+        )
+
+
+def _steps(ticket: Ticket, as_: frozenset[Actor], now: dt.datetime) -> frozenset[Step]:
+    steps = set(allowed(Status(ticket.status), as_))
+    if Step.RETURN in steps and now > return_until(ticket):
+        steps.remove(Step.RETURN)
+    if ticket.level == "street":
+        steps.discard(Step.ESCALATE)
+    return frozenset(steps)
+
+
+def return_until(ticket: Ticket) -> dt.datetime:
+    """The last moment at which the task may be given back."""
+    return sla.RETURN_WINDOW.after(ticket.dispatched_at, CALENDAR)
+
+
+def _promises(ticket: Ticket, now: dt.datetime) -> tuple[Promise, ...]:
+    clocks = (
+        ("接单", ticket.accept_due, ticket.accepted_at),
+        ("联系居民", ticket.contact_due, ticket.contacted_at),
+        ("办结", ticket.resolve_due, ticket.resolved_at),
+    )
+    over = Status(ticket.status) in {Status.REJECTED, Status.DUPLICATE, Status.WITHDRAWN}
+    # Taken from another level, the task has to be accepted anew.
+    waits = ticket.status == Status.DISPATCHED.value
+    found = []
+    for name, due, done in clocks:
+        if due is None or (over and done is None):
+            continue
+        done = None if name == "接单" and waits else done
+        paused = ticket.suspended_at is not None and name == "办结" and done is None
+        found.append(Promise(name, due, done, (done or now) > due and not paused, paused))
+    return tuple(found)
+
+
+def _dispatches(session: Session, ticket_id: int) -> tuple[Dispatch, ...]:
+    rows = session.scalars(
+        select(Assignment).where(Assignment.ticket_id == ticket_id).order_by(Assignment.id)
+    )
+    return tuple(
+        Dispatch(
+            a.assigned_at,
+            f"{a.member.node.name} {person(a.member)}",
+            a.reason,
+            OUTCOMES.get(a.outcome, a.outcome),
+        )
+        for a in rows
+    )
+
+
+def reveal_phone(factory: sessionmaker, number: str, member_id: int, now: dt.datetime) -> str:
+    """The resident's number for those who work on the ticket; each look is written down."""
+    with factory.begin() as session:
+        ticket, member = load(session, number, member_id)
+        if not actors(session, ticket, member):
+            raise NotAllowed("只有承办人和上级可以查看电话。")
+        if not ticket.resident.phone:
+            raise NotFound("居民没有留电话，可以在聊天里联系。")
+        log_access(session, member_id, "phone", now, ticket)
+        return str(ticket.resident.phone)
+
+
+def log_access(
+    session: Session, member_id: int, what: str, now: dt.datetime, ticket: Ticket | None = None
+) -> None:
+    """Write down that a member saw personal data."""
+    session.add(
+        AccessLog(
+            member_id=member_id,
+            ticket_id=ticket.id if ticket else None,
+            resident_id=ticket.resident_id if ticket else None,
+            what=what,
+            at=now,
+        )
+    )
