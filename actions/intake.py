@@ -1,0 +1,329 @@
+"""From what a resident tells to tickets: the matter, the form, the card, the submission."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from rasa_sdk import FormValidationAction, Tracker
+from rasa_sdk.events import FollowupAction, SlotSet
+from rasa_sdk.executor import CollectingDispatcher
+
+from actions import catalogue, drafting, emergency, form_hearing, words
+from actions.base import Events, LinliAction, Turn, button, record
+from actions.drafting import Draft
+from actions.reading import MATTER_INTENTS, Matter, payload
+from actions.telling import tell_ticket
+from bot.domain.errors import LinliError, NotFound
+from bot.services import intake, residents, utterances
+from bot.services.intake import Opened
+
+log = logging.getLogger(__name__)
+FORM = "intake_form"
+CARD_BUTTONS = [
+    button("确认提交", payload("affirm")),
+    button("改一改", payload("edit_intake")),
+    button("不提交", payload("deny")),
+]
+
+
+class ActionMatter(LinliAction):
+    """A resident tells of a matter: danger and questions are answered, the rest opens the form."""
+
+    action = "action_matter"
+    intents = (*sorted(MATTER_INTENTS - {"emergency"}), "file_matter")
+
+    async def answer(self, turn: Turn) -> Events:
+        """Choose between emergency, answer and form."""
+        reading = turn.reading
+        if reading.intent == "file_matter":
+            return await self._chosen(turn)
+        if await emergency.is_danger(reading):
+            return await emergency.handle(turn)
+        turn.outcome = "form"
+        item = (await catalogue.items()).get(reading.item or "")
+        asks = len(reading.matters) == 1 and words.is_question(reading.text)
+        if asks and item and item.answer and item.urgency == "normal":
+            return self._answer_first(turn, item.key, item.answer)
+        return await start(turn, self._matters(turn))
+
+    @staticmethod
+    def _answer_first(turn: Turn, key: str, answer: str) -> Events:
+        """A question gets its answer in one turn; filing is an offer."""
+        turn.outcome = "answered"
+        buttons = [
+            button("还没解决，提交给工作人员", payload("file_matter", item=key)),
+            button("知道了，谢谢", payload("thanks")),
+        ]
+        turn.tell(answer, buttons=buttons)
+        turn.ask("answered", buttons, yes=0, no=1)
+        return [SlotSet("asked", asked(turn, turn.reading.text))]
+
+    @staticmethod
+    def _matters(turn: Turn) -> tuple[Matter, ...]:
+        """The matters; words that answer 「您是想…？」 belong to what was told before."""
+        reading, before = turn.reading, turn.slot("asked") or {}
+        pending = turn.slot("pending") or {}
+        if pending.get("kind") == "unsure" and before.get("text") and len(reading.matters) == 1:
+            told = f"{before['text']}；{reading.text}"
+            return (Matter(told, reading.item, reading.matters[0].confidence),)
+        return reading.matters
+
+    @staticmethod
+    async def _chosen(turn: Turn) -> Events:
+        """A tapped choice: the words are those told before."""
+        before = turn.slot("asked") or {}
+        key, category = turn.reading.get("item"), turn.reading.get("category")
+        item = (await catalogue.items()).get(str(key or ""))
+        if item is None and not category:
+            raise NotFound("没有这个服务事项，请直接说说是什么事。")
+        text = before.get("text") or (item.name if item else "")
+        if not text:
+            turn.say("utter_tell_me")
+            return []
+        return await start(turn, (Matter(text, item.key if item else None),), before)
+
+
+def asked(turn: Turn, text: str) -> dict[str, Any]:
+    """What was told before a question was put back, kept for the ticket that may follow."""
+    return {"text": text, "place": turn.reading.place, "phone": turn.reading.get("phone")}
+
+
+async def start(
+    turn: Turn, matters: tuple[Matter, ...], before: dict[str, Any] | None = None
+) -> Events:
+    """Open the form on these matters, filled with all that is known."""
+    draft = drafting.new(turn, matters, turn.slot("photos"))
+    reading = turn.reading
+    if before:
+        entities = {**(before.get("place") or {}), "phone": before.get("phone")}
+        reading = type(reading)("", "", entities=entities)
+    elif len(matters) == 1 and reading.item_confidence < drafting.UNSURE_ITEM:
+        category = f"{reading.intent}/"
+        draft["items"] = [key for key in reading.choices if key.startswith(category)]
+        if len(draft["items"]) > 1:
+            draft["matters"][0]["item"] = None
+    await drafting.fill_from_message(turn, draft, reading)
+    return [
+        SlotSet("draft", draft),
+        SlotSet("confirmation", None),
+        SlotSet("photos", None),
+        FollowupAction(FORM),
+    ]
+
+
+class ValidateIntakeForm(FormValidationAction):
+    """Takes each message into the draft and says what the form asks next."""
+
+    def name(self) -> str:
+        """Name in domain.yml."""
+        return f"validate_{FORM}"
+
+    async def run(
+        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]
+    ) -> Events:
+        """Rasa's entry: on a fresh message, on activation, and after an interruption."""
+        turn = Turn(dispatcher, tracker)
+        draft = drafting.of(turn)
+        if draft is None:
+            return [SlotSet("requested_slot", None)]
+        if not _is_fresh(tracker):
+            return [SlotSet("requested_slot", drafting.missing(draft))]
+        try:
+            heard = await form_hearing.hear(turn, draft, turn.slot("requested_slot"))
+        except LinliError as error:
+            turn.tell(error.text)
+            heard = form_hearing.ASK
+        except Exception:
+            log.exception("intake form could not read a message")
+            turn.say("utter_failure")
+            heard = form_hearing.ASK
+        return await self._events(turn, draft, heard)
+
+    @staticmethod
+    async def _events(turn: Turn, draft: Draft, heard: str) -> Events:
+        if heard == form_hearing.REJECT:
+            return []  # Rasa then looks for the rule of the intent
+        if heard != form_hearing.DANGER:
+            turn.outcome = "form"
+            await record(turn)
+        if heard == form_hearing.ASK:
+            return [SlotSet("draft", draft), SlotSet("requested_slot", drafting.missing(draft))]
+        return [
+            SlotSet("draft", draft),
+            SlotSet("confirmation", heard),
+            SlotSet("requested_slot", None),
+        ]
+
+
+def _is_fresh(tracker: Tracker) -> bool:
+    """Whether the form runs on a message nobody has handled yet (Rasa adds the form itself)."""
+    names = [e["name"] for e in reversed(tracker.events) if e.get("event") == "action"]
+    return len(names) > 1 and names[0] == FORM and names[1] == "action_listen"
+
+
+class AskItem(LinliAction):
+    """Which of several items it is."""
+
+    action = "action_ask_intake_form_item"
+    records = False
+
+    async def answer(self, turn: Turn) -> Events:
+        """Ask with the likeliest as buttons."""
+        draft, known = drafting.of(turn) or {}, await catalogue.items()
+        options = [key for key in draft.get("items") or () if key in known][:4]
+        buttons = [button(known[k].name, payload("file_matter", item=k)) for k in options]
+        other = payload("file_matter", item=form_hearing.HAND_OVER_ITEM)
+        turn.say("utter_ask_item", buttons=[*buttons, button("都不是，转人工", other)])
+        return []
+
+
+class AskPlace(LinliAction):
+    """Where it is; may be skipped."""
+
+    action = "action_ask_intake_form_place"
+    records = False
+
+    async def answer(self, turn: Turn) -> Events:
+        """Ask according to what is known of the place already."""
+        draft = drafting.of(turn) or {}
+        parts = draft.get("parts") or {}
+        skip = button("跳过", payload("skip"))
+        if draft.get("hint") == "no_words":
+            turn.say("utter_no_words")
+        if draft.get("places"):
+            buttons = [*drafting.place_buttons(draft), skip]
+            said = drafting.said_place(parts)
+            response = (
+                "utter_ask_which_estate" if parts.get("building") else "utter_ask_which_building"
+            )
+            turn.say(response, buttons=buttons, said=said)
+        elif draft.get("unknown"):
+            turn.say("utter_unknown_place", buttons=[skip], said=draft["unknown"])
+        else:
+            turn.say("utter_ask_place", buttons=[skip])
+        return []
+
+
+class AskConfirmation(LinliAction):
+    """The card."""
+
+    action = "action_ask_intake_form_confirmation"
+    records = False
+
+    async def answer(self, turn: Turn) -> Events:
+        """Show what will be filed; its words tell how to correct it."""
+        draft = drafting.of(turn)
+        if draft is None:
+            return []
+        if draft.get("hint") == "no_words":
+            turn.say("utter_no_words")
+        if draft.get("editing"):
+            turn.say("utter_ask_change")
+            return []
+        card = {"type": "confirm", "title": "请核对", "rows": await drafting.rows(draft)}
+        turn.say("utter_confirm_card", buttons=CARD_BUTTONS, card=card)
+        return []
+
+
+class ActionSubmit(LinliAction):
+    """The form is done: submit, cancel, or turn to an emergency."""
+
+    action = "action_submit_intake"
+    records = False
+
+    async def answer(self, turn: Turn) -> Events:
+        """Act on the resident's word."""
+        draft, verdict = drafting.of(turn), turn.slot("confirmation")
+        if draft is None:
+            return await already_filed(turn)
+        if verdict == form_hearing.DANGER:
+            events = cleared() + await emergency.handle(turn)
+            await record(turn)
+            return events
+        if verdict == form_hearing.NO:
+            return await cancel(turn, draft)
+        return await submit(turn, draft)
+
+
+def cleared() -> Events:
+    """Forget the draft."""
+    return [SlotSet(name, None) for name in ("draft", "confirmation", "asked")]
+
+
+async def cancel(turn: Turn, draft: Draft) -> Events:
+    """The resident does not want to file it."""
+    await turn.call(utterances.settle_later, draft["id"], "cancelled")
+    turn.say("utter_cancelled")
+    return cleared()
+
+
+async def already_filed(turn: Turn) -> Events:
+    """A card tapped twice: say what became of it the first time."""
+    opened = turn.slot("opened")
+    if opened:
+        turn.say("utter_already_filed", numbers="、".join(opened["numbers"]))
+    else:
+        turn.say("utter_nothing_to_confirm")
+    return []
+
+
+async def submit(turn: Turn, draft: Draft) -> Events:
+    """Open a ticket for each matter; on failure nothing is lost and the card comes again."""
+    try:
+        opened = await _open_all(turn, draft)
+    except LinliError as error:
+        turn.tell(error.text)
+        draft["place"] = None if isinstance(error, NotFound) else draft["place"]
+    except Exception:
+        log.exception("tickets not opened")
+        turn.say("utter_submit_failed")
+    else:
+        await _tell_opened(turn, draft, opened)
+        numbers = [o.number for o in opened]
+        kept = {"draft": draft["id"], "numbers": numbers}
+        return [*cleared(), SlotSet("opened", kept), SlotSet("focus", numbers[0])]
+    return [SlotSet("draft", draft), SlotSet("confirmation", None), FollowupAction(FORM)]
+
+
+async def _open_all(turn: Turn, draft: Draft) -> list[Opened]:
+    profile = await turn.profile()
+    if not profile.consented:  # the card says that confirming is consent
+        await turn.call(residents.consent, profile.id, turn.now)
+    if draft.get("phone"):
+        await turn.call(residents.set_phone, profile.id, draft["phone"])
+    opened = []
+    for number, matter in enumerate(draft["matters"], 1):
+        key = draft["id"] if len(draft["matters"]) == 1 else f"{draft['id']}:{number}"
+        wanted = _as_service_draft(profile.id, draft, matter, with_photos=number == 1)
+        opened.append(
+            await turn.call(intake.open_ticket, wanted, idempotency_key=key, now=turn.now)
+        )
+    await turn.call(utterances.settle_later, draft["id"], "ticket", opened[0].ticket_id)
+    return opened
+
+
+def _as_service_draft(
+    resident_id: int, draft: Draft, matter: dict[str, Any], *, with_photos: bool
+) -> intake.Draft:
+    place = draft.get("place") or {}
+    return intake.Draft(
+        resident_id=resident_id,
+        item_key=matter["item"],
+        description=matter["text"],
+        building_id=place.get("building_id"),
+        unit=place.get("unit"),
+        room=place.get("room"),
+        attachments=tuple(draft.get("photos") or ()) if with_photos else (),
+    )
+
+
+async def _tell_opened(turn: Turn, draft: Draft, opened: list[Opened]) -> None:
+    profile = await turn.profile()
+    place = draft.get("place") or {}
+    for ticket in opened:
+        buttons = None
+        if ticket is opened[-1] and place.get("building_id") and not profile.building_id:
+            parts = {k: place[k] for k in ("building_id", "unit", "room") if place.get(k)}
+            buttons = [button("把这里记为我的住址", payload("set_home", **parts))]
+        tell_ticket(turn, ticket, "utter_opened", buttons)

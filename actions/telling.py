@@ -1,0 +1,58 @@
+"""How tickets are told to a resident: the card of a new one, the lines of an old one."""
+
+from __future__ import annotations
+
+from actions.base import Turn
+from bot.services.intake import Opened
+from bot.store.queries import OwnTicket
+
+
+def tell_ticket(
+    turn: Turn, ticket: Opened, response: str, buttons: list[dict[str, str]] | None = None
+) -> None:
+    """Number, who has it, and by when they will be in touch."""
+    card = {
+        "type": "ticket",
+        "number": ticket.number,
+        "title": ticket.title,
+        "who": ticket.who,
+        "phone": ticket.phone,
+        "due": ticket.contact_due,
+    }
+    phone = f"，电话 {ticket.phone}" if ticket.phone else ""
+    turn.say(
+        response,
+        buttons=buttons,
+        card=card,
+        number=ticket.number,
+        who=ticket.who,
+        tel=phone,
+        due=ticket.contact_due,
+    )
+
+
+def progress(ticket: OwnTicket) -> str:
+    """Progress in a few lines."""
+    place = f"（{ticket.place}）" if ticket.place else ""
+    lines = [
+        f"工单 {ticket.number}「{ticket.item}{place}」",
+        f"状态：{ticket.status_name}，{ticket.level_name}",
+        f"经办：{ticket.who}" + (f"，电话 {ticket.phone}" if ticket.phone else ""),
+    ]
+    if ticket.resolution:
+        lines.append(f"办理结果：{ticket.resolution}")
+    elif ticket.last_event:
+        lines.append(f"最近进展：{ticket.last_event}")
+    return "\n".join(lines)
+
+
+def status_card(ticket: OwnTicket) -> dict[str, str]:
+    """The same as a card."""
+    return {
+        "type": "status",
+        "number": ticket.number,
+        "title": ticket.item,
+        "status": ticket.status_name,
+        "who": ticket.who,
+        "phone": ticket.phone,
+    }
