@@ -111,6 +111,18 @@ GROUPS: dict[str, tuple[Command, ...]] = {
                 arg("--errors", action="store_true", help="列出判错的句子，最离谱的在前"),
             ),
         ),
+        Command(
+            "corpus",
+            "bot.training.command:corpus",
+            "导出、导入、检查训练语料（自带句子加审核通过的标注）",
+            "export [文件夹]：写成 Rasa 的 YAML，默认写到 var/corpus。\n"
+            "import 文件：收入一个 Rasa NLU 文件里的句子，算作审核通过。\n"
+            "check：训练前检查重复、矛盾、太少、太像的句子，并说明怎么改。",
+            (
+                arg("action", choices=("export", "import", "check"), metavar="export|import|check"),
+                arg("path", nargs="?", metavar="路径"),
+            ),
+        ),
     ),
     "工单": (
         Command(

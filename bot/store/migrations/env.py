@@ -3,7 +3,9 @@
 from alembic import context
 
 import bot.store.models
-import bot.store.models_platform  # noqa: F401
+import bot.store.models_life
+import bot.store.models_platform
+import bot.store.models_training  # noqa: F401
 from bot.store.base import Base, UtcDateTime, make_engine
 
 
