@@ -49,7 +49,8 @@ class Example:
 
 def parse_marked(text: str, intent: str) -> Example:
     """Read what `marked` wrote."""
-    plain, entities, last = "", [], 0
+    plain, last = "", 0
+    entities: list[tuple[int, int, str]] = []
     for found in _MARKED.finditer(text):
         plain += text[last : found.start()]
         entities.append((len(plain), len(plain) + len(found[1]), found[2]))

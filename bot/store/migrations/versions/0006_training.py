@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0004_training"
-down_revision = "0003_platform"
+revision = "0006_training"
+down_revision = "0005_life"
 branch_labels = None
 depends_on = None
 
