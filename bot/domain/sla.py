@@ -62,6 +62,11 @@ LADDER: dict[Level, Span] = {
     Level.COMMUNITY: Span(4, "wh"),
     Level.STREET: Span(1, "wd"),
 }
+# Longest a ticket's clock may stand still in all.
+PAUSE_CAP = Span(10, "wd")
+PAUSE_CAP_ALL_HOURS = Span(24, "h")
+# How long after closing an alert may still go out to someone off duty.
+GRACE = dt.timedelta(minutes=30)
 RETURN_WINDOW = Span(4, "wh")
 SILENCE = dt.timedelta(days=7)
 REOPEN_WINDOW = dt.timedelta(days=28)
@@ -94,6 +99,34 @@ def accept_by(
     clock = CLOCKS[clock_class]
     span = clock.accept if clock.all_hours else LADDER[level]
     return span.after(dispatched, calendar)
+
+
+def elapsed(
+    clock_class: str, start: dt.datetime, end: dt.datetime, calendar: WorkCalendar
+) -> dt.timedelta:
+    """Time that counts for a class: all of it, or working time only."""
+    if CLOCKS[clock_class].all_hours:
+        return max(end - start, dt.timedelta())
+    return calendar.between(start, end)
+
+
+def shifted(
+    clock_class: str, at: dt.datetime, pause: dt.timedelta, calendar: WorkCalendar
+) -> dt.datetime:
+    """`at` moved on by a pause measured with `elapsed`."""
+    if CLOCKS[clock_class].all_hours or not pause:
+        return at + pause
+    return calendar.add(at, pause)
+
+
+def pause_until(
+    clock_class: str, start: dt.datetime, used: dt.timedelta, calendar: WorkCalendar
+) -> dt.datetime:
+    """When a pause that begins at `start` has used up the cap; `start` when nothing is left."""
+    if CLOCKS[clock_class].all_hours:
+        return start + max(dt.timedelta(hours=PAUSE_CAP_ALL_HOURS.amount) - used, dt.timedelta())
+    left = PAUSE_CAP.amount * calendar.day_length - used
+    return calendar.add(start, left) if left > dt.timedelta() else start
 
 
 def resolve_marks(

@@ -54,6 +54,8 @@ class Actor(str, Enum):
     ASSIGNEE = "assignee"
     DISPATCHER = "dispatcher"
     SUPERIOR = "superior"  # a lead of the next level up
+    CO_HANDLER = "co_handler"  # a department that was whistled in (会办)
+    CALLER = "caller"  # calls the resident back and had no part in the work (回访)
     SYSTEM = "system"
 
 
@@ -81,6 +83,16 @@ class Step(str, Enum):
     ADD = "add"
     ALERT = "alert"
     SUPERVISE = "supervise"
+    RAISE = "raise"  # late: one level up, the owner stays
+    ASK_SUSPEND = "ask_suspend"
+    DENY_SUSPEND = "deny_suspend"
+    WHISTLE = "whistle"
+    CHECK_IN = "check_in"
+    CO_DONE = "co_done"
+    APPEAL = "appeal"
+    GRANT_APPEAL = "grant_appeal"
+    DENY_APPEAL = "deny_appeal"
+    CALL_BACK = "call_back"
 
 
 STEP_NAMES = {
@@ -105,6 +117,16 @@ STEP_NAMES = {
     Step.ADD: "居民补充",
     Step.ALERT: "时限提醒",
     Step.SUPERVISE: "督办",
+    Step.RAISE: "超时提级",
+    Step.ASK_SUSPEND: "申请挂起",
+    Step.DENY_SUSPEND: "不同意挂起",
+    Step.WHISTLE: "吹哨",
+    Step.CHECK_IN: "部门报到",
+    Step.CO_DONE: "会办完成",
+    Step.APPEAL: "居民申诉",
+    Step.GRANT_APPEAL: "申诉成立",
+    Step.DENY_APPEAL: "申诉不成立",
+    Step.CALL_BACK: "独立回访",
 }
 
 
@@ -136,7 +158,7 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         Step.MARK_DUPLICATE,
-        frozenset({S.SUBMITTED, S.DISPATCHED, S.RETURNED}),
+        frozenset({S.SUBMITTED, S.DISPATCHED, S.RETURNED, S.ACCEPTED, S.IN_PROGRESS}),
         S.DUPLICATE,
         A.DISPATCHER,
     ),
@@ -149,6 +171,8 @@ RULES: tuple[Rule, ...] = (
         A.ASSIGNEE,
     ),
     _rule(Step.CONTACT, S.IN_PROGRESS, None, A.ASSIGNEE),
+    _rule(Step.ASK_SUSPEND, S.IN_PROGRESS, None, A.ASSIGNEE),
+    _rule(Step.DENY_SUSPEND, S.IN_PROGRESS, None, A.SUPERIOR, A.DISPATCHER),
     _rule(Step.SUSPEND, S.IN_PROGRESS, S.SUSPENDED, A.SUPERIOR, A.DISPATCHER),
     _rule(Step.RESUME, S.SUSPENDED, S.IN_PROGRESS, A.ASSIGNEE, A.SUPERIOR, A.DISPATCHER, A.SYSTEM),
     _rule(
@@ -161,13 +185,23 @@ RULES: tuple[Rule, ...] = (
     _rule(Step.ESCALATE, OPEN - {S.SUBMITTED}, S.DISPATCHED, A.ASSIGNEE, A.RESIDENT, A.SYSTEM),
     _rule(Step.RESOLVE, S.IN_PROGRESS, S.RESOLVED, A.ASSIGNEE),
     _rule(Step.RATE, S.RESOLVED, S.CLOSED, A.RESIDENT),
-    _rule(Step.CLOSE, S.RESOLVED, S.CLOSED, A.SYSTEM, A.DISPATCHER),
-    _rule(Step.REOPEN, frozenset({S.RESOLVED, S.CLOSED}), S.REOPENED, A.RESIDENT, A.DISPATCHER),
+    # Merged tickets are rated by their own residents; the ticket itself stays merged.
+    _rule(Step.RATE, S.DUPLICATE, None, A.RESIDENT),
+    _rule(Step.CLOSE, S.RESOLVED, S.CLOSED, A.SYSTEM, A.CALLER),
+    _rule(Step.CALL_BACK, frozenset({S.RESOLVED, S.CLOSED}), None, A.CALLER),
+    _rule(Step.REOPEN, frozenset({S.RESOLVED, S.CLOSED}), S.REOPENED, A.RESIDENT, A.CALLER),
+    _rule(Step.APPEAL, frozenset({S.REJECTED, S.DUPLICATE}), None, A.RESIDENT),
+    _rule(Step.GRANT_APPEAL, frozenset({S.REJECTED, S.DUPLICATE}), S.DISPATCHED, A.SUPERIOR),
+    _rule(Step.DENY_APPEAL, frozenset({S.REJECTED, S.DUPLICATE}), None, A.SUPERIOR),
     _rule(Step.WITHDRAW, OPEN, S.WITHDRAWN, A.RESIDENT),
-    _rule(Step.NOTE, OPEN, None, A.ASSIGNEE, A.DISPATCHER, A.SUPERIOR),
+    _rule(Step.NOTE, OPEN, None, A.ASSIGNEE, A.DISPATCHER, A.SUPERIOR, A.CO_HANDLER),
+    _rule(Step.WHISTLE, WITH_ASSIGNEE, None, A.DISPATCHER),
+    _rule(Step.CHECK_IN, OPEN, None, A.CO_HANDLER),
+    _rule(Step.CO_DONE, OPEN, None, A.CO_HANDLER),
     _rule(Step.URGE, OPEN, None, A.RESIDENT),
     _rule(Step.ADD, OPEN | {S.RESOLVED}, None, A.RESIDENT),
     _rule(Step.ALERT, OPEN, None, A.SYSTEM),
+    _rule(Step.RAISE, OPEN - {S.SUBMITTED}, None, A.SYSTEM),
     _rule(Step.SUPERVISE, OPEN, None, A.SYSTEM, A.SUPERIOR, A.DISPATCHER),
 )
 

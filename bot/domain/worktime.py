@@ -34,13 +34,18 @@ class WorkCalendar:
     is_workday: Callable[[dt.date], bool] = field(default=weekdays)
 
     @property
+    def day_shifts(self) -> tuple[Shift, ...]:
+        """The shifts of a working day; a subclass may look them up late."""
+        return self.shifts
+
+    @property
     def day_length(self) -> dt.timedelta:
         """Working time in one working day."""
         anchor = dt.date(2000, 1, 3)
         return sum(
             (
                 dt.datetime.combine(anchor, end) - dt.datetime.combine(anchor, start)
-                for start, end in self.shifts
+                for start, end in self.day_shifts
             ),
             dt.timedelta(),
         )
@@ -52,7 +57,7 @@ class WorkCalendar:
         while idle < MAX_IDLE_DAYS:
             if self.is_workday(day):
                 idle = 0
-                for begin, end in self.shifts:
+                for begin, end in self.day_shifts:
                     opens = dt.datetime.combine(day, begin, SHANGHAI)
                     closes = dt.datetime.combine(day, end, SHANGHAI)
                     if closes > local:
@@ -85,8 +90,12 @@ class WorkCalendar:
     def end_of_day(self, start: dt.datetime) -> dt.datetime:
         """Close of business of the working day in, or next after, `start` (UTC)."""
         begin, end = next(self.periods(start))
-        closes = dt.datetime.combine(begin.date(), self.shifts[-1][1], SHANGHAI)
+        closes = dt.datetime.combine(begin.date(), self.day_shifts[-1][1], SHANGHAI)
         return max(end, closes).astimezone(dt.timezone.utc)
+
+    def opening(self, at: dt.datetime) -> dt.datetime:
+        """The first working moment that is not before `at` (UTC)."""
+        return next(self.periods(at))[0].astimezone(dt.timezone.utc)
 
     def is_open(self, at: dt.datetime) -> bool:
         """Whether `at` falls into working time."""

@@ -1,4 +1,4 @@
-"""Now, and the Chinese working calendar."""
+"""Now, and the street's working calendar."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import logging
 from functools import lru_cache
 
 import chinese_calendar
+import yaml
 
-from bot.domain.worktime import WorkCalendar, weekdays
+from bot.community.schema import Calendar, times
+from bot.domain.worktime import Shift, WorkCalendar, weekdays
+from bot.settings import settings
 
 log = logging.getLogger(__name__)
 
@@ -18,6 +21,19 @@ def now() -> dt.datetime:
     return dt.datetime.now(dt.timezone.utc)
 
 
+@lru_cache(maxsize=1)
+def _community() -> Calendar:
+    """The `calendar` section of community.yml, read once a process."""
+    with settings().community_file.open(encoding="utf-8") as file:
+        return Calendar.parse_obj(yaml.load(file, Loader=yaml.CSafeLoader)["calendar"])
+
+
+@lru_cache(maxsize=1)
+def _shifts() -> tuple[Shift, ...]:
+    spans = (times(span) for span in _community().work_hours)
+    return tuple((dt.time.fromisoformat(a), dt.time.fromisoformat(b)) for a, b in spans)
+
+
 @lru_cache(maxsize=8)
 def _warn_unknown_year(year: int) -> None:
     log.warning("chinesecalendar has no holidays for %s: weekends only; update the package", year)
@@ -25,7 +41,11 @@ def _warn_unknown_year(year: int) -> None:
 
 @lru_cache(maxsize=4096)
 def is_workday(day: dt.date) -> bool:
-    """A working day by the State Council's calendar (调休 included)."""
+    """A working day: the street's own exceptions, then the State Council's calendar (调休)."""
+    if day in _community().extra_workdays:
+        return True
+    if day in _community().extra_holidays:
+        return False
     try:
         return bool(chinese_calendar.is_workday(day))
     except NotImplementedError:
@@ -33,4 +53,22 @@ def is_workday(day: dt.date) -> bool:
         return weekdays(day)
 
 
-CALENDAR = WorkCalendar(is_workday=is_workday)
+class CommunityCalendar(WorkCalendar):
+    """Working hours from community.yml, which is read on first use and not at import."""
+
+    def __init__(self) -> None:
+        super().__init__(is_workday=is_workday)
+
+    @property
+    def day_shifts(self) -> tuple[Shift, ...]:
+        """The street's office hours."""
+        return _shifts()
+
+
+CALENDAR = CommunityCalendar()
+
+
+def forget_community() -> None:
+    """Read community.yml anew on next use (tests change it)."""
+    for cached in (_community, _shifts, is_workday):
+        cached.cache_clear()

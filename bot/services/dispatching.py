@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 
-from sqlalchemy import case, func, select
+from sqlalchemy import case, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from bot.domain import dispatch, sla
@@ -17,7 +17,13 @@ from bot.services.clock import CALENDAR
 from bot.store.models import Assignment, Building, Member, OrgNode, Ticket
 
 # A danger ticket weighs as much as three ordinary ones on a member's desk.
-LOAD = case((Ticket.urgency == "danger", 3.0), (Ticket.urgency == "urgent", 2.0), else_=1.0)
+# One that waits for somebody else takes little of its owner's time.
+LOAD = case(
+    (Ticket.status == Status.SUSPENDED.value, 0.25),
+    (Ticket.urgency == "danger", 3.0),
+    (Ticket.urgency == "urgent", 2.0),
+    else_=1.0,
+)
 HIDDEN_ROLES = (Role.DEPARTMENT_STAFF.value,)
 
 
@@ -60,6 +66,11 @@ def _loads(session: Session, members: list[Member]) -> dict[int, float]:
     return {member_id: float(load) for member_id, load in rows}
 
 
+def level_of(node: OrgNode) -> Level:
+    """The level at which a member of `node` works; departments stand beside the street."""
+    return Level.STREET if node.level == "department" else Level(node.level)
+
+
 def _history(session: Session, ticket: Ticket) -> dict[str, set[int]]:
     rows = session.execute(
         select(Assignment.member_id, Assignment.outcome).where(Assignment.ticket_id == ticket.id)
@@ -70,18 +81,28 @@ def _history(session: Session, ticket: Ticket) -> dict[str, set[int]]:
     }
 
 
+def is_party(member: Member, ticket: Ticket) -> bool:
+    """Whether the matter is the member's own, or a dispute in the member's own building."""
+    same_home = ticket.private and ticket.building_id is not None
+    return member.id in _parties(ticket) or (same_home and member.building_id == ticket.building_id)
+
+
 def _parties(ticket: Ticket) -> set[int]:
     """Members who may not handle the matter because it is their own."""
     return {ticket.filed_by_id} if ticket.filed_by_id and ticket.private else set()
 
 
 def candidates(
-    session: Session, node: OrgNode, ticket: Ticket, at: dt.datetime
+    session: Session, node: OrgNode, ticket: Ticket, at: dt.datetime, suggested: int | None = None
 ) -> tuple[Candidate, ...]:
-    """Members standing at `node` (and, under a building group, its household centres)."""
+    """Members standing at `node` (and, under a building group, its household centres).
+
+    `suggested` was named by the one who gave the ticket back, and counts as knowing the case.
+    """
     where = [Member.active, OrgNode.active, Member.role.notin_(HIDDEN_ROLES)]
     if node.level == Level.BUILDING_GROUP.value:
-        where.append(OrgNode.path.like(f"{node.path}%"))
+        # By parent and not by path: an index serves it in every database.
+        where.append(or_(OrgNode.id == node.id, OrgNode.parent_id == node.id))
     else:
         where.append(OrgNode.id == node.id)
     members = list(
@@ -93,14 +114,13 @@ def candidates(
             .order_by(Member.id)
         )
     )
-    loads, history, parties = _loads(session, members), _history(session, ticket), _parties(ticket)
-    same_home = ticket.building_id if ticket.private else None
+    loads, history = _loads(session, members), _history(session, ticket)
     return tuple(
         Candidate(
             id=m.id,
             name=m.name,
             role=Role(m.role),
-            level=Level(m.node.level),
+            level=level_of(m.node),
             node_name=m.node.name,
             skills=frozenset(m.skills),
             capacity=m.capacity,
@@ -108,22 +128,24 @@ def candidates(
             on_duty=dispatch.on_duty(m.duty, m.leave, at),
             last_assigned_at=m.last_assigned_at,
             # In a dispute a neighbour of the same building is too close to judge it.
-            is_party=m.id in parties or (same_home is not None and m.building_id == same_home),
+            is_party=is_party(m, ticket),
             returned=m.id in history["returned"],
-            knows_case=m.id in history["knows"],
+            knows_case=m.id in history["knows"] or m.id == suggested,
         )
         for m in members
     )
 
 
-def rungs(session: Session, ticket: Ticket, start: Level, at: dt.datetime) -> Iterator[Rung]:
+def rungs(
+    session: Session, ticket: Ticket, start: Level, at: dt.datetime, suggested: int | None = None
+) -> Iterator[Rung]:
     """Levels from `start` to the street that exist above the ticket's place."""
     base = ticket.building.node if ticket.building else ticket.origin
     for node in ancestors(session, base):
-        level = Level(node.level)
+        level = level_of(node)
         if rank(level) < rank(start):
             continue
-        yield Rung(level, node.id, node.name, candidates(session, node, ticket, at))
+        yield Rung(level, node.id, node.name, candidates(session, node, ticket, at, suggested))
 
 
 def start_level(item_level: str, urgency: str) -> Level:
@@ -132,10 +154,19 @@ def start_level(item_level: str, urgency: str) -> Level:
     return level if urgency == "normal" else max(level, Level.GRID, key=LEVELS.index)
 
 
-def assign(session: Session, ticket: Ticket, start: Level, at: dt.datetime) -> Decision:
-    """Choose an assignee from `start` upwards and put the ticket on that desk."""
+def choose(
+    session: Session, ticket: Ticket, start: Level, at: dt.datetime, suggested: int | None = None
+) -> Decision:
+    """Who would get the ticket; nothing is written."""
     need = Need(ticket.item.skill, ticket.urgency)
-    decision = dispatch.decide(need, rungs(session, ticket, start, at))
+    return dispatch.decide(need, rungs(session, ticket, start, at, suggested))
+
+
+def assign(
+    session: Session, ticket: Ticket, start: Level, at: dt.datetime, suggested: int | None = None
+) -> Decision:
+    """Choose an assignee from `start` upwards and put the ticket on that desk."""
+    decision = choose(session, ticket, start, at, suggested)
     place(
         session,
         ticket,

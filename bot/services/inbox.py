@@ -118,17 +118,11 @@ def claim_next(
     claim_next again after `finish`, so nothing is left behind.
     """
     with factory.begin() as session:
-        row = session.scalar(
-            select(InboxMessage)
-            .where(
-                InboxMessage.channel == channel,
-                InboxMessage.sender == sender,
-                InboxMessage.status.in_(["received", "running"]),
-            )
-            .order_by(InboxMessage.id)
-            .limit(1)
-            .with_for_update()
-        )
+        row = _oldest(session, channel, sender)
+        while row is not None and _worn_out(row, now):
+            row.status, row.lease_until = "failed", None
+            session.flush()
+            row = _oldest(session, channel, sender)
         if row is None or (row.status == "running" and row.lease_until > now):
             return None
         row.status, row.lease_until, row.lease_owner = "running", now + LEASE, owner
@@ -136,6 +130,26 @@ def claim_next(
         resident = residents.ensure(session, channel, sender, now)
         message = Inbound(channel, row.key, sender, row.text, row.kind, row.media, row.body_hash)
         return Claimed(row.id, resident.id, message, row.attempts)
+
+
+def _oldest(session: Session, channel: str, sender: str) -> InboxMessage | None:
+    """The sender's oldest unfinished message, locked."""
+    return session.scalar(
+        select(InboxMessage)
+        .where(
+            InboxMessage.channel == channel,
+            InboxMessage.sender == sender,
+            InboxMessage.status.in_(["received", "running"]),
+        )
+        .order_by(InboxMessage.id)
+        .limit(1)
+        .with_for_update()
+    )
+
+
+def _worn_out(row: InboxMessage, now: dt.datetime) -> bool:
+    """Whether each try took its process down: it must not block the sender for ever."""
+    return row.status == "running" and row.lease_until <= now and row.attempts >= MAX_ATTEMPTS
 
 
 def finish(

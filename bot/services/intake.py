@@ -45,6 +45,8 @@ class Draft:
     urgency: str | None = None  # default: the item's
     attachments: tuple[str, ...] = field(default=())  # tokens
     filed_by_id: int | None = None
+    on_behalf_of: str | None = None  # the family member for whom a resident asks
+    consent_note: str | None = None  # how that person agreed; needed with the former
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,8 @@ def _check(session: Session, draft: Draft) -> tuple[Resident, ServiceItem, Build
         raise NotFound("没有找到这栋楼。")
     if not draft.description.strip():
         raise BadInput("请说一下是什么事。")
+    if draft.on_behalf_of and not draft.consent_note:
+        raise BadInput("替家人办理，请先说明本人已同意。")
     return resident, item, building
 
 
@@ -138,14 +142,16 @@ def _create(session: Session, draft: Draft, key: str, now: dt.datetime) -> Opene
         resident=resident,
         filed_by_id=draft.filed_by_id,
         created_at=now,
+        clock_started_at=now,
+        on_behalf_of=draft.on_behalf_of,
+        consent_note=draft.consent_note,
         contact_due=due.contact,
         resolve_due=due.resolve,
     )
     session.add(ticket)
     session.flush()
-    event = record(
-        session, ticket, Step.SUBMIT, "resident", resident.id, now, note=ticket.description
-    )
+    by, by_id = ("member", draft.filed_by_id) if draft.filed_by_id else ("resident", resident.id)
+    event = record(session, ticket, Step.SUBMIT, by, by_id, now, note=ticket.description)
     _attach(session, ticket, event.id, draft)
     start = dispatching.start_level(item.start_level, urgency)
     decision = dispatching.assign(session, ticket, start, now)

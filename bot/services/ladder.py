@@ -7,18 +7,22 @@ takes due rows with SKIP LOCKED, does everything that is due by now in order, an
 from __future__ import annotations
 
 import datetime as dt
+import logging
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from bot.domain import sla
 from bot.domain.levels import Level
 from bot.domain.status import Actor, Status, Step
-from bot.services import lifecycle, wording
+from bot.services import lifecycle, suspension, whistle, wording
 from bot.services.clock import CALENDAR
 from bot.services.events import record
-from bot.store.models import Ticket
+from bot.store.models import Member, Ticket, TicketEvent
 
+log = logging.getLogger(__name__)
+
+PUT_OFF = dt.timedelta(minutes=5)
 SYSTEM = frozenset({Actor.SYSTEM})
 ALERT_WORDS = {
     "contact_late": "首次联系超时",
@@ -43,16 +47,33 @@ def sweep(factory: sessionmaker, now: dt.datetime, *, limit: int = 200) -> int:
         ).all()
     done = 0
     for ticket_id in ids:
-        with factory.begin() as session:
-            ticket = session.scalar(
-                select(Ticket)
-                .where(Ticket.id == ticket_id, Ticket.next_check_at <= now)
-                .with_for_update(skip_locked=True, of=Ticket)
-            )
-            if ticket is not None:
-                check(session, ticket, now)
-                done += 1
+        try:
+            done += _check_one(factory, ticket_id, now)
+        except Exception:
+            # One broken ticket must not stop the clocks of all others.
+            log.exception("the clock of ticket %s could not be handled", ticket_id)
+            _put_off(factory, ticket_id, now)
+    whistle.sweep(factory, now, limit=limit)
     return done
+
+
+def _check_one(factory: sessionmaker, ticket_id: int, now: dt.datetime) -> bool:
+    with factory.begin() as session:
+        ticket = session.scalar(
+            select(Ticket)
+            .where(Ticket.id == ticket_id, Ticket.next_check_at <= now)
+            .with_for_update(skip_locked=True, of=Ticket)
+        )
+        if ticket is not None:
+            check(session, ticket, now)
+        return ticket is not None
+
+
+def _put_off(factory: sessionmaker, ticket_id: int, now: dt.datetime) -> None:
+    with factory.begin() as session:
+        session.execute(
+            update(Ticket).where(Ticket.id == ticket_id).values(next_check_at=now + PUT_OFF)
+        )
 
 
 def check(session: Session, ticket: Ticket, now: dt.datetime) -> None:
@@ -62,7 +83,11 @@ def check(session: Session, ticket: Ticket, now: dt.datetime) -> None:
         _unaccepted(session, ticket, now)
     elif status is Status.RESOLVED:
         _close_unrated(session, ticket, now)
-    elif status in {Status.ACCEPTED, Status.IN_PROGRESS, Status.REOPENED, Status.RETURNED}:
+    elif status is Status.SUSPENDED:
+        suspension.run_out(session, ticket, now)
+    elif status is Status.RETURNED:
+        _undispatched(session, ticket, now)
+    elif status in {Status.ACCEPTED, Status.IN_PROGRESS, Status.REOPENED}:
         _marks(session, ticket, now)
     else:
         ticket.next_check_at = None
@@ -74,14 +99,26 @@ def _unaccepted(session: Session, ticket: Ticket, now: dt.datetime) -> None:
         note = f"{wording.who(ticket.assignee)}未在时限内接单，自动上报"
         lifecycle.raise_level(session, ticket, SYSTEM, ("system", None), now, note)
         return
+    _supervise(session, ticket, now, "仍未接单")
+
+
+def _undispatched(session: Session, ticket: Ticket, now: dt.datetime) -> None:
+    """No dispatcher sent on a returned ticket in time: the street takes it over."""
+    if Level(ticket.level) is not Level.STREET:
+        note = "退单后未在时限内重新派单，自动上报"
+        lifecycle.raise_level(session, ticket, SYSTEM, ("system", None), now, note)
+        return
+    _supervise(session, ticket, now, "退单后仍未派出")
+
+
+def _supervise(session: Session, ticket: Ticket, now: dt.datetime, what: str) -> None:
+    """Nobody stands above the street: mark it, and keep reminding."""
     ticket.supervised = True
-    event = record(
-        session, ticket, Step.SUPERVISE, "system", None, now, note="街道未按时接单，督办"
-    )
-    text = f"【督办】工单{ticket.number}「{wording.title(ticket)}」仍未接单，请立即处理。"
+    event = record(session, ticket, Step.SUPERVISE, "system", None, now, note=f"街道{what}，督办")
+    text = f"【督办】工单{ticket.number}「{wording.title(ticket)}」{what}，请立即处理。"
     lifecycle.alert_assignee(session, ticket, event, text, now)
     lifecycle.tell_superiors(session, ticket, event, text, now)
-    ticket.next_check_at = sla.LADDER[Level.STREET].after(now, CALENDAR)
+    ticket.next_check_at = sla.accept_by(ticket.clock_class, Level.STREET, now, CALENDAR)
 
 
 def _close_unrated(session: Session, ticket: Ticket, now: dt.datetime) -> None:
@@ -107,4 +144,22 @@ def _marks(session: Session, ticket: Ticket, now: dt.datetime) -> None:
         lifecycle.alert_assignee(session, ticket, event, text, now)
         if name in TELL_ABOVE:
             lifecycle.tell_superiors(session, ticket, event, text, now)
+        for passed, _ in due:
+            _late(session, ticket, event, passed, text, now)
     ticket.next_check_at = lifecycle.next_mark(ticket, now)
+
+
+def _late(
+    session: Session, ticket: Ticket, event: TicketEvent, mark: str, text: str, now: dt.datetime
+) -> None:
+    """Past the deadline the level rises and the owner stays, at last to the street."""
+    if mark in {"resolve_100", "resolve_1wd"}:
+        lifecycle.raise_in_place(session, ticket, now, ALERT_WORDS[mark])
+    elif mark == "resolve_3wd":
+        lifecycle.raise_in_place(session, ticket, now, ALERT_WORDS[mark], Level.STREET)
+    else:
+        return
+    owner = session.get(Member, ticket.co_owner_id) if ticket.co_owner_id else None
+    if owner is not None:
+        key = f"superior:{event.id}:{owner.id}"
+        lifecycle.alert(session, ticket, owner, text, now, key)

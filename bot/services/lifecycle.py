@@ -10,14 +10,16 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.orm.exc import StaleDataError
 
-from bot.domain import sla
-from bot.domain.errors import BadInput, Conflict, WrongState
-from bot.domain.levels import DISPATCH_ROLES, LEAD_ROLES, Level, Role, above
+from bot.domain import dispatch, sla
+from bot.domain.errors import BadInput, Conflict, NotAllowed, NotFound, WrongState
+from bot.domain.levels import DISPATCH_ROLES, LEAD_ROLES, LEVEL_NAMES, Level, Role, above
 from bot.domain.status import FINAL, OPEN, Actor, Status, Step, check
 from bot.services import dispatching, outbox, wording
 from bot.services.clock import CALENDAR
 from bot.services.events import record
 from bot.store.models import Assignment, Member, OrgNode, Ticket, TicketEvent
+from bot.store.models_life import CoTask, Suspension
+from bot.store.scope import visible_to
 
 MAX_NOTE = 1000
 
@@ -27,6 +29,8 @@ def actors(session: Session, ticket: Ticket, member: Member) -> frozenset[Actor]
     found = set()
     if ticket.assignee_id == member.id:
         found.add(Actor.ASSIGNEE)
+    if co_task_of(session, ticket, member.id) is not None:
+        found.add(Actor.CO_HANDLER)
     node = session.get(OrgNode, ticket.node_id)
     if node.path.startswith(member.node.path):
         if Role(member.role) in DISPATCH_ROLES:
@@ -34,6 +38,30 @@ def actors(session: Session, ticket: Ticket, member: Member) -> frozenset[Actor]
         if Role(member.role) in LEAD_ROLES and node.path != member.node.path:
             found.add(Actor.SUPERIOR)
     return frozenset(found)
+
+
+def co_task_of(session: Session, ticket: Ticket, member_id: int) -> CoTask | None:
+    """The member's unfinished co-handling task on this ticket."""
+    return session.scalar(
+        select(CoTask).where(
+            CoTask.ticket_id == ticket.id,
+            CoTask.member_id == member_id,
+            CoTask.status.in_(["asked", "checked_in"]),
+        )
+    )
+
+
+def staff_ticket(session: Session, number: str, member_id: int) -> tuple[Ticket, Member]:
+    """A ticket in the member's scope, locked, and the member. Raises NotAllowed or NotFound."""
+    member = session.get(Member, member_id)
+    if member is None or not member.active:
+        raise NotAllowed()
+    ticket = session.scalar(
+        select(Ticket).where(Ticket.number == number, visible_to(member)).with_for_update(of=Ticket)
+    )
+    if ticket is None:
+        raise NotFound()
+    return ticket, member
 
 
 @contextmanager
@@ -98,18 +126,33 @@ def alert_assignee(
     session: Session, ticket: Ticket, event: TicketEvent, text: str, now: dt.datetime
 ) -> None:
     """Queue a message to whoever has the ticket."""
-    if ticket.assignee_id is None:
-        return
+    if ticket.assignee is not None:
+        alert(session, ticket, ticket.assignee, text, now, f"member:{event.id}")
+
+
+def alert(
+    session: Session, ticket: Ticket, member: Member, text: str, now: dt.datetime, dedup_key: str
+) -> None:
+    """Queue a message to a member of staff; in the member's duty hours, unless it is urgent."""
     outbox.put(
         session,
         to="member",
-        recipient_id=ticket.assignee_id,
+        recipient_id=member.id,
         kind="alert",
         payload={"text": text, "number": ticket.number},
-        dedup_key=f"member:{event.id}",
+        dedup_key=dedup_key,
         at=now,
+        not_before=alert_time(ticket, member, now),
         ticket_id=ticket.id,
     )
+
+
+def alert_time(ticket: Ticket, member: Member, now: dt.datetime) -> dt.datetime:
+    """Now when urgent or on duty; otherwise when the office opens."""
+    urgent = ticket.urgency != "normal" or sla.CLOCKS[ticket.clock_class].all_hours
+    if urgent or dispatch.on_duty(member.duty, member.leave, now):
+        return now
+    return max(now, CALENDAR.opening(now - sla.GRACE))
 
 
 def tell_superiors(
@@ -124,16 +167,7 @@ def tell_superiors(
             Member.role.in_([r.value for r in LEAD_ROLES]),
         )
     ):
-        outbox.put(
-            session,
-            to="member",
-            recipient_id=member.id,
-            kind="alert",
-            payload={"text": text, "number": ticket.number},
-            dedup_key=f"superior:{event.id}:{member.id}",
-            at=now,
-            ticket_id=ticket.id,
-        )
+        alert(session, ticket, member, text, now, f"superior:{event.id}:{member.id}")
 
 
 def raise_level(
@@ -149,15 +183,71 @@ def raise_level(
     if higher is None:
         raise WrongState("已经在街道一级，不能再上报。")
     event = move(session, ticket, Step.ESCALATE, as_, who, now, note)
+    end_pause(session, ticket, now)
     dispatching.end_assignment(session, ticket, "escalated", now)
     dispatching.assign(session, ticket, higher, now)
     notice(session, ticket, event, wording.escalated(ticket), now)
 
 
+def end_pause(session: Session, ticket: Ticket, now: dt.datetime) -> None:
+    """Set the clock going again: deadline and start move on by what the pause counted."""
+    if ticket.suspended_at is None:
+        return
+    kind = ticket.clock_class
+    pause = sla.elapsed(kind, ticket.suspended_at, now, CALENDAR)
+    ticket.paused_seconds += int(pause.total_seconds())
+    ticket.resolve_due = sla.shifted(kind, ticket.resolve_due, pause, CALENDAR)
+    ticket.clock_started_at = sla.shifted(kind, clock_start(ticket), pause, CALENDAR)
+    ticket.suspended_at = None
+    for row in session.scalars(
+        select(Suspension).where(
+            Suspension.ticket_id == ticket.id, Suspension.approved, Suspension.ended_at.is_(None)
+        )
+    ):
+        row.ended_at = now
+
+
+def clock_start(ticket: Ticket) -> dt.datetime:
+    """When the resolve clock began to run, pauses left out."""
+    return ticket.clock_started_at or ticket.created_at
+
+
+def raise_in_place(
+    session: Session, ticket: Ticket, now: dt.datetime, why: str, to: Level | None = None
+) -> None:
+    """One level up (or to level `to`) while the owner stays; a lead there becomes co-owner."""
+    nodes = dispatching.ancestors(session, session.get(OrgNode, ticket.node_id))[1:]
+    nodes = [n for n in nodes if to is None or n.level == to.value]
+    if not nodes:
+        return
+    node = nodes[0]
+    note = f"{why}，上升到{LEVEL_NAMES[Level(node.level)]}，承办人不变"
+    system, data = frozenset({Actor.SYSTEM}), {"level": node.level}
+    move(session, ticket, Step.RAISE, system, ("system", None), now, note, data)
+    ticket.node_id, ticket.level = node.id, node.level
+    share(session, ticket, node)
+
+
+def share(session: Session, ticket: Ticket, node: OrgNode) -> None:
+    """Make a lead of `node` co-owner: answerable beside the assignee."""
+    lead = session.scalar(
+        select(Member)
+        .where(
+            Member.node_id == node.id,
+            Member.active,
+            Member.id != ticket.assignee_id,
+            Member.role.in_([r.value for r in LEAD_ROLES]),
+        )
+        .order_by(Member.id)
+        .limit(1)
+    )
+    ticket.co_owner_id = lead.id if lead else ticket.co_owner_id
+
+
 def marks(ticket: Ticket) -> list[tuple[str, dt.datetime]]:
     """All clock alerts of a ticket in work, in order of time."""
     clock = sla.CLOCKS[ticket.clock_class]
-    found = sla.resolve_marks(ticket.created_at, ticket.resolve_due, clock.all_hours, CALENDAR)
+    found = sla.resolve_marks(clock_start(ticket), ticket.resolve_due, clock.all_hours, CALENDAR)
     if ticket.contacted_at is None and ticket.contact_due is not None:
         found.append(("contact_late", ticket.contact_due))
     return sorted(found, key=lambda mark: mark[1])

@@ -50,6 +50,7 @@ def put(
     dedup_key: str,
     at: dt.datetime,
     ticket_id: int | None = None,
+    not_before: dt.datetime | None = None,
 ) -> None:
     """Queue a message inside the caller's transaction; the same `dedup_key` is queued once."""
     if session.scalar(select(Outbox.id).where(Outbox.dedup_key == dedup_key)) is not None:
@@ -62,7 +63,7 @@ def put(
             ticket_id=ticket_id,
             kind=kind,
             payload=payload,
-            next_at=at,
+            next_at=not_before or at,
             created_at=at,
         )
     )

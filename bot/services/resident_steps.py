@@ -22,10 +22,12 @@ from bot.services.lifecycle import (
     next_mark,
     notice,
     raise_level,
+    share,
     step,
     tell_superiors,
 )
-from bot.store.models import Attachment, Ticket, TicketEvent
+from bot.services.suspension import resident_answered
+from bot.store.models import Attachment, OrgNode, Ticket, TicketEvent
 
 
 def _own(session: Session, number: str, resident_id: int) -> Ticket:
@@ -105,6 +107,7 @@ def add(
             ):
                 row.ticket_id, row.event_id = ticket.id, event.id
             alert_assignee(session, ticket, event, f"居民补充了工单{number}：{note or '照片'}", now)
+            resident_answered(session, ticket, now)
         return wording.who(ticket.assignee)
 
 
@@ -149,6 +152,8 @@ def rate(
         raise BadInput("评分请选 1 到 5 颗星。")
     with step(factory) as session:
         ticket = _own(session, number, resident_id)
+        if solved is False and ticket.solved is False and Status(ticket.status) in WITH_ASSIGNEE:
+            return str(ticket.status)  # the same answer again
         if solved is False and ticket.status == Status.RESOLVED.value:
             _reopen(session, ticket, resident_id, words or "居民评价：未解决", now)
             ticket.stars, ticket.solved, ticket.rating_words = stars, False, clean(words) or None
@@ -213,6 +218,9 @@ def _reopen(session: Session, ticket: Ticket, resident_id: int, why: str, now: d
     ticket.alerts = []
     due = sla.deadlines(ticket.clock_class, now, CALENDAR)
     ticket.contact_due, ticket.resolve_due = due.contact, due.resolve
+    ticket.clock_started_at, ticket.paused_seconds = now, 0
+    parent = session.get(OrgNode, session.get(OrgNode, ticket.node_id).parent_id or ticket.node_id)
+    share(session, ticket, parent)
     ticket.next_check_at = next_mark(ticket, now)
     alert_assignee(session, ticket, event, f"居民反映工单{ticket.number}未解决，请重新办理。", now)
     tell_superiors(session, ticket, event, f"工单{ticket.number}被居民要求重办，请共同跟进。", now)

@@ -26,6 +26,7 @@ from bot.store.models import (
 
 # Bulk statements with subqueries cannot be mirrored into objects in memory.
 UNSYNCED = {"synchronize_session": False}
+FORGOTTEN = "（居民已删除个人信息）"
 PHONE = re.compile(r"^1[3-9]\d{9}$")
 PART = re.compile(r"^[0-9A-Z]{1,8}$")
 
@@ -130,7 +131,8 @@ def find_building(
 def forget(factory: sessionmaker, resident_id: int, now: dt.datetime) -> None:
     """Delete a resident's personal data; tickets stay, without what identifies the person.
 
-    The wording of tickets may itself name people, so it is emptied too once a ticket is final.
+    The wording of tickets may itself name people, so it is emptied too; the service item and the
+    building stay, so that a danger to others can still be dealt with.
     """
     with factory.begin() as session:
         resident = session.get(Resident, resident_id)
@@ -156,11 +158,13 @@ def forget(factory: sessionmaker, resident_id: int, now: dt.datetime) -> None:
             update(Ticket)
             .where(Ticket.resident_id == resident_id)
             .values(
-                description="（居民已删除个人信息）",
+                description=FORGOTTEN,
                 place_text=select(func.coalesce(func.max(Building.name), ""))
                 .where(Building.id == Ticket.building_id)
                 .scalar_subquery(),
                 rating_words=None,
+                on_behalf_of=None,
+                consent_note=None,
             ),
             execution_options=UNSYNCED,
         )
@@ -173,6 +177,8 @@ def forget(factory: sessionmaker, resident_id: int, now: dt.datetime) -> None:
         session.execute(
             update(Attachment).where(Attachment.resident_id == resident_id).values(resident_id=None)
         )
+        for row in session.scalars(select(Outbox).where(Outbox.ticket_id.in_(tickets))):
+            row.payload = {**row.payload, "text": FORGOTTEN}
         resident.name = resident.phone = resident.unit = resident.room = None
         resident.building_id = resident.consent_at = None
         resident.external_id, resident.deleted_at = f"deleted-{resident_id}", now

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import datetime as dt
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from bot.domain import sla
-from bot.domain.errors import BadInput, Conflict, NotAllowed, NotFound, WrongState
+from bot.domain.errors import BadInput, Conflict, NotFound, WrongState
 from bot.domain.levels import DISPATCH_ROLES, Level
 from bot.domain.status import Status, Step
 from bot.services import dispatching, outbox, wording
@@ -25,24 +25,26 @@ from bot.services.lifecycle import (
     next_mark,
     notice,
     raise_level,
+    staff_ticket,
     step,
 )
+from bot.services.suspension import resume, suspend
+from bot.services.whistle import open_tasks
 from bot.store.models import Attachment, Member, Ticket, TicketEvent
-from bot.store.scope import visible_to
 
-
-def _staff(
-    session: Session, number: str, member_id: int, version: int | None
-) -> tuple[Ticket, Member]:
-    member = session.get(Member, member_id)
-    if member is None or not member.active:
-        raise NotAllowed()
-    ticket = session.scalar(
-        select(Ticket).where(Ticket.number == number, visible_to(member)).with_for_update(of=Ticket)
-    )
-    if ticket is None:
-        raise NotFound()
-    return ticket, member
+__all__ = [
+    "accept",
+    "add_note",
+    "contact",
+    "dispatch_to",
+    "escalate",
+    "reject",
+    "resolve",
+    "resume",
+    "return_ticket",
+    "suspend",
+    "transfer",
+]
 
 
 def _same_version(ticket: Ticket, version: int | None) -> None:
@@ -56,7 +58,7 @@ def accept(
 ) -> int:
     """Take the task. Of two, the second gets AlreadyTaken. Returns the new version."""
     with step(factory) as session:
-        ticket, member = _staff(session, number, member_id, version)
+        ticket, member = staff_ticket(session, number, member_id)
         as_ = actors(session, ticket, member)
         event = move(session, ticket, Step.ACCEPT, as_, ("member", member_id), now)
         ticket.accepted_at = ticket.accepted_at or now
@@ -78,7 +80,7 @@ def contact(
 ) -> int:
     """Record contact with the resident; the first one starts the work."""
     with step(factory) as session:
-        ticket, member = _staff(session, number, member_id, version)
+        ticket, member = staff_ticket(session, number, member_id)
         _same_version(ticket, version)
         note = clean(note)
         first = ticket.contacted_at is None or ticket.status == Status.REOPENED.value
@@ -102,7 +104,7 @@ def add_note(
 ) -> None:
     """Write down progress, words or photos; staff only, not sent to the resident."""
     with step(factory) as session:
-        ticket, member = _staff(session, number, member_id, None)
+        ticket, member = staff_ticket(session, number, member_id)
         note = clean(note, need=None if attachments else "请写几句话，或附一张照片。")
         as_ = actors(session, ticket, member)
         event = move(session, ticket, Step.NOTE, as_, ("member", member_id), now, note)
@@ -124,7 +126,7 @@ def return_ticket(
     A second return locks it: from then on only the community's dispatcher may dispatch it.
     """
     with step(factory) as session:
-        ticket, member = _staff(session, number, member_id, version)
+        ticket, member = staff_ticket(session, number, member_id)
         _same_version(ticket, version)
         reason = clean(reason, need="退单请写明原因。")
         if now > sla.RETURN_WINDOW.after(ticket.dispatched_at, CALENDAR):
@@ -138,7 +140,16 @@ def return_ticket(
         if ticket.return_count >= 2:
             _lock(session, ticket, now)
         else:
-            _redispatch(session, ticket, level, now)
+            _redispatch(session, ticket, level, now, _suggested(session, suggest))
+
+
+def _suggested(session: Session, words: str) -> int | None:
+    """The member whom the returner named, by log-in name or unique name."""
+    words = words.strip()
+    found = session.scalars(
+        select(Member.id).where(Member.active, or_(Member.key == words, Member.name == words))
+    ).all()
+    return found[0] if len(found) == 1 else None
 
 
 def _lock(session: Session, ticket: Ticket, now: dt.datetime) -> None:
@@ -169,9 +180,11 @@ def _lock(session: Session, ticket: Ticket, now: dt.datetime) -> None:
         )
 
 
-def _redispatch(session: Session, ticket: Ticket, start: Level, now: dt.datetime) -> None:
+def _redispatch(
+    session: Session, ticket: Ticket, start: Level, now: dt.datetime, suggested: int | None
+) -> None:
     before = Status(ticket.status)
-    decision = dispatching.assign(session, ticket, start, now)
+    decision = dispatching.assign(session, ticket, start, now, suggested)
     event = record(
         session,
         ticket,
@@ -196,13 +209,14 @@ def dispatch_to(
 ) -> None:
     """A dispatcher gives the ticket to a named member."""
     with step(factory) as session:
-        ticket, member = _staff(session, number, member_id, None)
+        ticket, member = staff_ticket(session, number, member_id)
         target = _target(session, assignee_key, member)
         as_ = actors(session, ticket, member)
         why = clean(note) or "调度员人工派单"
         event = move(session, ticket, Step.DISPATCH, as_, ("member", member_id), now, why)
         dispatching.end_assignment(session, ticket, "transferred", now)
         ticket.locked = False
+        _not_a_party(target, ticket)
         _hand_over(session, ticket, target, f"{member.name}派单：{why}", now)
         notice(session, ticket, event, wording.dispatched(ticket), now)
 
@@ -219,12 +233,16 @@ def _target(session: Session, key: str, by: Member) -> Member:
     return target
 
 
+def _not_a_party(target: Member, ticket: Ticket) -> None:
+    if dispatching.is_party(target, ticket):
+        raise BadInput(f"{target.name}是当事人或同楼邻居，需要回避，请换一位。")
+
+
 def _hand_over(
     session: Session, ticket: Ticket, target: Member, reason: str, now: dt.datetime
 ) -> None:
-    dispatching.place(
-        session, ticket, target.id, target.node_id, Level(target.node.level), reason, now
-    )
+    level = dispatching.level_of(target.node)
+    dispatching.place(session, ticket, target.id, target.node_id, level, reason, now)
 
 
 def transfer(
@@ -238,12 +256,13 @@ def transfer(
 ) -> None:
     """Hand an accepted ticket to someone who must accept; the first owner stays answerable."""
     with step(factory) as session:
-        ticket, member = _staff(session, number, member_id, version)
+        ticket, member = staff_ticket(session, number, member_id)
         _same_version(ticket, version)
         note = clean(note, need="转派请写明原因。")
         target = _target(session, assignee_key, member)
         if target.id == ticket.assignee_id:
             raise BadInput("已经在这位同志手上了。")
+        _not_a_party(target, ticket)
         as_ = actors(session, ticket, member)
         event = move(session, ticket, Step.TRANSFER, as_, ("member", member_id), now, note)
         _hand_over(session, ticket, target, f"{member.name}转派：{note}", now)
@@ -260,7 +279,7 @@ def escalate(
 ) -> None:
     """The assignee sends the ticket one level up."""
     with step(factory) as session:
-        ticket, member = _staff(session, number, member_id, version)
+        ticket, member = staff_ticket(session, number, member_id)
         _same_version(ticket, version)
         note = clean(note, need="上报请写明原因。")
         as_ = actors(session, ticket, member)
@@ -278,9 +297,12 @@ def resolve(
 ) -> None:
     """Finish the work, with what was done; the resident is asked to rate."""
     with step(factory) as session:
-        ticket, member = _staff(session, number, member_id, version)
+        ticket, member = staff_ticket(session, number, member_id)
         _same_version(ticket, version)
         note = clean(what_was_done, need="办结请写明做了什么。")
+        waiting = [task.department.name for task in open_tasks(session, ticket)]
+        if waiting:
+            raise WrongState(f"会办单位还没有完成：{'、'.join(waiting)}。")
         as_ = actors(session, ticket, member)
         event = move(session, ticket, Step.RESOLVE, as_, ("member", member_id), now, note)
         _attach_member(session, ticket, event, member_id, attachments)
@@ -304,33 +326,10 @@ def _attach_member(
         row.ticket_id, row.event_id = ticket.id, event.id
 
 
-def suspend(factory: sessionmaker, number: str, member_id: int, why: str, now: dt.datetime) -> None:
-    """A superior pauses the clock while the resident or a third party is waited for."""
-    with step(factory) as session:
-        ticket, member = _staff(session, number, member_id, None)
-        why = clean(why, need="挂起请写明原因。")
-        as_ = actors(session, ticket, member)
-        event = move(session, ticket, Step.SUSPEND, as_, ("member", member_id), now, why)
-        ticket.suspended_at, ticket.next_check_at = now, None
-        notice(session, ticket, event, wording.suspended(ticket, why), now)
-
-
-def resume(factory: sessionmaker, number: str, member_id: int, now: dt.datetime) -> None:
-    """Work goes on; the resolve deadline moves by the time of the pause."""
-    with step(factory) as session:
-        ticket, member = _staff(session, number, member_id, None)
-        as_ = actors(session, ticket, member)
-        move(session, ticket, Step.RESUME, as_, ("member", member_id), now)
-        pause = now - ticket.suspended_at
-        ticket.paused_seconds += int(pause.total_seconds())
-        ticket.resolve_due += pause
-        ticket.suspended_at, ticket.next_check_at = None, next_mark(ticket, now)
-
-
 def reject(factory: sessionmaker, number: str, member_id: int, why: str, now: dt.datetime) -> None:
     """A dispatcher declines the matter, with a reason that the resident reads."""
     with step(factory) as session:
-        ticket, member = _staff(session, number, member_id, None)
+        ticket, member = staff_ticket(session, number, member_id)
         why = clean(why, need="不予受理必须写明原因。")
         as_ = actors(session, ticket, member)
         event = move(session, ticket, Step.REJECT, as_, ("member", member_id), now, why)

@@ -142,8 +142,12 @@ class Ticket(Base):
     place_text = Column(String(120), nullable=False, default="")
     resident_id = Column(ForeignKey("resident.id"), nullable=False, index=True)
     filed_by_id = Column(ForeignKey("member.id"))  # proxy filing (帮办代办)
+    on_behalf_of = Column(String(40))  # for whom family filed; NULL: for themselves
+    consent_note = Column(String(200))  # how the person agreed to the proxy
     assignee_id = Column(ForeignKey("member.id"), index=True)
     first_owner_id = Column(ForeignKey("member.id"))
+    # Member of the next level who answers too. No foreign key: SQLite would rebuild the table.
+    co_owner_id = Column(Integer, index=True)
     parent_id = Column(ForeignKey("ticket.id"), index=True)
     version = Column(Integer, nullable=False, default=1)
     created_at = Column(UtcDateTime, nullable=False)
@@ -157,6 +161,8 @@ class Ticket(Base):
     resolve_due = Column(UtcDateTime)
     # The next moment at which the sweep has something to do for this ticket.
     next_check_at = Column(UtcDateTime, index=True)
+    # Start of the resolve clock; moved on by each pause, set anew by reopening.
+    clock_started_at = Column(UtcDateTime)
     suspended_at = Column(UtcDateTime)
     paused_seconds = Column(Integer, nullable=False, default=0)
     alerts = Column(JSON, nullable=False, default=list)  # clock alerts already raised
@@ -164,6 +170,7 @@ class Ticket(Base):
     locked = Column(Boolean, nullable=False, default=False)  # only a dispatcher may dispatch
     resident_escalated = Column(Boolean, nullable=False, default=False)
     supervised = Column(Boolean, nullable=False, default=False)
+    appeal = Column(String(10))  # open | granted | denied
     resolution = Column(Text)
     stars = Column(Integer)
     solved = Column(Boolean)

@@ -8,23 +8,31 @@ from sqlalchemy.sql import ColumnElement
 
 from bot.domain.levels import LEAD_ROLES, Role
 from bot.store.models import Assignment, Member, OrgNode, Ticket
+from bot.store.models_life import CoTask
 
 
 def visible_to(member: Member) -> ColumnElement:
     """Tickets that a member may see.
 
-    Everyone: what is or was assigned to them, and what they filed for someone. Leads: all that
-    arose or stands below their node; private tickets only while they stand at most one level
-    below it.
+    Everyone: what they have, answer for, co-handle, or filed for someone, and what was once
+    assigned to them unless it is private. Leads: all that arose or stands below their node;
+    private tickets only while they stand at most one level below it.
     """
+    was_assigned = exists(
+        select(Assignment.id).where(
+            Assignment.ticket_id == Ticket.id, Assignment.member_id == member.id
+        )
+    )
+    co_handles = exists(
+        select(CoTask.id).where(CoTask.ticket_id == Ticket.id, CoTask.member_id == member.id)
+    )
     mine = or_(
         Ticket.assignee_id == member.id,
+        Ticket.first_owner_id == member.id,
+        Ticket.co_owner_id == member.id,
         Ticket.filed_by_id == member.id,
-        exists(
-            select(Assignment.id).where(
-                Assignment.ticket_id == Ticket.id, Assignment.member_id == member.id
-            )
-        ),
+        co_handles,
+        and_(Ticket.private.is_(False), was_assigned),
     )
     if Role(member.role) not in LEAD_ROLES:
         return mine
