@@ -130,8 +130,9 @@ class MatterClassifier(IntentClassifier, GraphComponent):
         flat = [m for m in with_clauses(messages) if m.get(TEXT) and m.features]
         if not flat or self._ensemble is None or self._reader is None:
             return messages
-        for message, row in zip(flat, self._ensemble.probabilities(blocks_of(flat)), strict=True):
-            message.set(READING, self._reader.read(row))
+        rows, alarms = self._ensemble.probabilities(blocks_of(flat))
+        for message, row, alarm in zip(flat, rows, alarms, strict=True):
+            message.set(READING, self._reader.read(row, alarm))
         for message in messages:
             if message.get(READING):
                 for key, value in self._reader.output(message).items():

@@ -26,7 +26,7 @@ class Reading:
     items: list[dict[str, Any]]
     choices: list[dict[str, Any]]
     matter_mass: float
-    danger_mass: float
+    alarm: float
 
     @property
     def intent(self) -> str:
@@ -55,11 +55,10 @@ class Reader:
         self._group = np.array([number[intent] for intent, _ in self._pairs])
         with_items = {intent for intent, item in self._pairs if item}
         self._is_matter = np.array([intent in with_items for intent in self._intents])
-        self._is_danger = np.array([intent == "emergency" for intent in self._intents])
         self._config = config
 
-    def read(self, row: np.ndarray) -> Reading:
-        """Understand one row of class probabilities."""
+    def read(self, row: np.ndarray, alarm: float) -> Reading:
+        """Understand one row of class probabilities; `alarm` is passed on."""
         mass = np.bincount(self._group, row, len(self._intents))
         matter = float(mass[self._is_matter].sum())
         # First: is it a matter at all? The many matters share their mass, small talk does not.
@@ -67,8 +66,7 @@ class Reader:
         order = np.lexsort((-mass, ~wanted))[:RANKING]
         ranking = [{"name": self._intents[i], "confidence": float(mass[i])} for i in order]
         items = self._items(row, order[0], mass[order[0]])
-        danger = float(mass[self._is_danger].sum())
-        return Reading(ranking, items, self._choices(row), matter, danger)
+        return Reading(ranking, items, self._choices(row), matter, float(alarm))
 
     def _items(self, row: np.ndarray, intent: int, mass: float) -> list[dict[str, Any]]:
         columns = np.flatnonzero(self._group == intent)

@@ -18,21 +18,39 @@ from bot.nlu.reading import READING, Reading
 
 DANGER, URGENT, NORMAL = "danger", "urgent", "normal"
 
-# Words that mean danger now, whatever the classifier thinks.
-_ALARM = re.compile(
-    r"着火了|起火了|失火了|着起来了|烧起来|冒(?:浓|黑|大)烟|火苗|救火|救命|快来人"
-    r"|(?:煤气|燃气|天然气|液化气)(?:好像|可能|在|都|好|很)?(?:泄漏|漏了|漏气|外泄|味(?:很|好|太|特别)?(?:大|重|浓))"
-    r"|(?:闻到|好大|一股|全是|都是)[^,。]{0,8}(?:煤气|燃气|天然气|液化气)味|一氧化碳中毒|煤气中毒"
-    r"|不想活|想自杀|要自杀|想死|要跳楼|要跳河|想跳楼|割腕|喝农药|喝了?(?:一整?瓶)?(?:农药|百草枯|敌敌畏)|活不下去|活着没(?:有)?意(?:思|义)|结束生命|(?:写|留)(?:好|下)?了?遗书|不如死了"
-    r"|晕倒|昏倒|昏迷|昏过去|没(?:有)?呼吸|没气了|喘不(?:上|过)气|没(?:有)?意识|不省人事|口吐白沫|抽搐|大出血|流血不止|吐血|噎住|触电|落水|溺水|心梗|中风"
-    r"|持刀|拿(?:着)?(?:菜|砍|水果)?刀|砍人|砍我|捅人|捅我|要杀|打死我|正在打我|还在打|往死里打|破门|撬(?:我家|我)?(?:门|锁)|入室抢劫"
-    r"|困在(?:电梯|屋|里面|水|井|家里)|被困|电梯(?:里)?(?:困|关)(?:住)?(?:了)?(?:人|我|老人|孩子|小孩)|困(?:住)?了?[一两三几\d]?个?(?:人|孩子|老人)|掉(?:进|到|下)(?:河|井|坑|水|沟|鱼塘|池塘|化粪池)|坠楼|跳楼了|站在(?:楼顶|天台|窗台)"
-    r"|电线(?:断|掉|垂|落)[^,。]{0,6}(?:地|下|来|冒火|火花)|马上要(?:掉|塌|倒)|快要(?:掉|塌|倒)|随时(?:会|要|可能)(?:掉|塌|倒|砸)|砸(?:到|中|伤)(?:人|了|头)"
+# Words that mean danger now, by kind.
+_ALARMS = (
+    # fire and smoke
+    r"着火了|着火着火|起火|失火|火灾了|着起来了|烧(?:起来|着了)|火势|火苗|明火|火烛|救火|冒(?:浓|黑|大|白)?烟|浓烟"
+    r"|(?:全|都|满屋子?)是(?:黑|浓)?烟|冒火(?:星|花)|爆炸(?!头)|自燃|有火(?![锅车腿气柴花])|炸了",
+    # gas
+    r"(?:煤气|燃气|天然气|液化气)(?:罐|管|阀门?)?(?:好像|可能|在|都|好|很|被)?(?:一直)?"
+    r"(?:泄漏|漏了|漏气|在漏|外泄|挖断|味(?:道)?(?:很|好|太|特别)?(?:大|重|浓))"
+    r"|(?:闻到|好大|一股|全是|都是)[^,。]{0,8}(?:煤气|燃气|天然气|液化气)味"
+    r"|挖断[^,。]{0,4}(?:燃|煤|天然)气|一氧化碳中毒|煤气中毒",
+    # one's own life
+    r"不想活|想自杀|要自杀|想死(?!你|了你)|要跳(?:楼|河|桥)|想跳(?:楼|河|桥)|跳下去|割腕|活不下去"
+    r"|喝了?(?:一整?瓶)?(?:农药|百草枯|敌敌畏|老鼠药)|活着没(?:有)?意(?:思|义)|结束生命|遗书|不如死了"
+    r"|(?:站|坐|爬)(?:在|到|上)[^,。]{0,6}(?:楼顶|天台|窗台|桥栏|护栏|栏杆|阳台外)|有人要跳",
+    # the body
+    r"晕倒|昏倒|昏迷|昏过去|晕过去|厥过去|昏在|倒(?:在)?地(?:上)?不?(?:动|起)?|没(?:有)?呼吸|没气了|喘不(?:上|过)气|没(?:有)?意识"
+    r"|不省人事|叫不醒|(?:喊|叫|敲门?|打电话)[^,。]{0,3}(?:不(?:答应|应|醒)|没(?:人)?(?:应|反应|答应|动静))|口吐白沫|抽搐|大出血|流血不止|(?:一头|满头|满脸|浑身|一地|好多|全是)(?:是)?血|吐血|噎住|触电"
+    r"|落水|溺水|心梗|中风了|(?:心口|胸口)(?:疼|痛)|脸(?:色)?(?:都)?(?:煞白|发青|青了|发紫|紫了)|嘴唇发紫"
+    r"|误(?:喝|吞|食)|喝了?(?:消毒液|洁厕灵)|半边身子|羊水破|(?:摔|掉|坠)下(?:来|去)了?[^,。]{0,6}(?:血|不动|昏|人)",
+    # violence
+    r"持刀|拿(?:着)?(?:菜|砍|水果)?刀|动刀|砍人|砍我|捅人|捅我|要杀|杀人|打死我|正在打我|还在打|(?:拿|抄)[^,。]{0,3}(?:凳子?|椅子?|棍子?|砖头?|铁锹|酒瓶子?|锤子?)[^,。]{0,3}(?:砸|打|扎|抡)|躲在|往死里打|掐[^,。]{0,3}脖子"
+    r"|追(?:过来|着)[^,。]{0,4}(?:砍|打|了|我)|破门|(?:撬|砸)(?:着)?(?:我家|我)?(?:的)?(?:门|锁)|入室抢劫|救命|快来人|出人命",
+    # shut in, falling things, no sign of life
+    r"困(?:在|住)|被困|电梯(?:里)?关(?:住)?(?:了)?(?:人|我|老人|孩子|小孩)|反锁在|卡在"
+    r"|掉(?:进|到|下)(?:了)?(?:河|井|坑|水|沟|鱼塘|池塘|化粪池)|有人掉(?:进|下)|坠楼|跳楼了|塌方"
+    r"|电线[^,。]{0,3}(?:断|掉|垂|落)[^,。]{0,6}(?:地|下|来|水|冒火|火花)|(?:马上|快|就)?(?:要|垮|塌)(?:掉|塌|倒|砸|垮)(?:了|下|来)|快(?:垮|塌|倒)了|塌了|垮了"
+    r"|摇摇欲坠|(?:砸|压)(?:到|中|伤|着|住)(?:了)?(?:一个|个)?(?:人|头)|(?:几|\d|[一二两三四五])天没(?:出来|动静|出门)[^。]{0,8}(?:臭|没人应)",
 )
+_ALARM = re.compile("|".join(_ALARMS))
 # A report of the past, a question of rules, a plan or an insurance matter is not an alarm.
 _CALM = re.compile(
-    r"去年|前年|上个?月|以前|曾经|当年|那年|\d年前|年前|上周|上次|之前|事后|怎么赔|赔偿|理赔|保险|报销|补偿|责任|起诉|判|法院|律师|咨询|建议|希望|关于|请求|反映|投诉|举报"
-    r"|培训|演练|讲座|宣传|预防|如何防|怎么预防|灭火器|报警器(?:价|多少|安装|哪|怎么)|吗[??]?$|多少钱|医院好|哪家|怎么治|原因|症状|治疗|后遗症|康复|鉴定|工伤|认定"
+    r"打不着|点不着|油烟|抽烟|急救(?:方法|培训|知识|箱)|怎样|怎么办理|去年|前年|上个?月|以前|曾经|当年|那年|\d年前|年前|上周|上次|之前|事后|怎么赔|赔偿|理赔|保险|报销|补偿|责任|起诉|判|法院|律师|咨询|建议|希望|关于|请求|反映|投诉|举报"
+    r"|以前|过一次|过几次|想(?:装|问|了解|给)|用(?:水|什么|啥)还是|培训|演练|讲座|宣传|预防|如何防|怎么预防|灭火器|报警器(?:价|多少|安装|哪|怎么)|吗[??]?$|多少钱|医院好|哪家|怎么治|原因|症状|治疗|后遗症|康复|鉴定|工伤|认定"
 )
 _HURRY = re.compile(
     r"赶紧|赶快|马上|立刻|紧急|十万火急|急急|很急|太急|着急|快点|尽快派|来不及|水漫|淹|哗哗|喷|爆管|爆了|爆裂|停水|停电|没水|没电|断电|走失|走丢|不见了|联系不上|敲门没|没人应|几天没(?:见|出门)|没饭吃|断粮|冻|发烧"
@@ -53,12 +71,15 @@ URGENT_ITEMS = {
 }
 
 
-def danger(text: str, mass: float, sure: float, likely: float) -> bool:
-    """Danger by the classifier alone if it is sure; by words and classifier together below that."""
+def danger(text: str, reading: Reading, likely: float, sure: float) -> bool:
+    """Danger by words or by the classifier; a calm text needs both, or a sure classifier."""
     alarm, calm = bool(_ALARM.search(text)), bool(_CALM.search(text))
     if calm:
-        return mass >= sure + 0.25 or (alarm and mass >= sure)
-    return mass >= sure or (alarm and mass >= likely)
+        return reading.alarm >= sure or (alarm and reading.alarm >= likely)
+    if reading.intent == "emergency" and reading.confidence >= 0.5:
+        return True
+    talk = reading.item is None
+    return alarm or reading.alarm >= (sure + likely) / 2 or (not talk and reading.alarm >= likely)
 
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.ENTITY_EXTRACTOR, is_trainable=False)
@@ -67,8 +88,8 @@ class UrgencyReader(GraphComponent):
 
     @staticmethod
     def get_default_config() -> dict[str, Any]:
-        """How much of the probability must lie on emergencies, without and with alarm words."""
-        return {"sure": 0.4, "likely": 0.02}
+        """How alarming a text must be to the classifier (see `danger`)."""
+        return {"likely": 0.3, "sure": 0.85}
 
     def __init__(self, config: dict[str, Any]) -> None:
         self._config = config
@@ -102,8 +123,8 @@ class UrgencyReader(GraphComponent):
     def _level(self, message: Message, text: str, reading: Reading) -> str:
         parts = [(p.get(TEXT), p.get(READING)) for p in with_clauses([message])[1:]]
         pairs = [(text, reading), *((t, r) for t, r in parts if r)]
-        sure, likely = self._config["sure"], self._config["likely"]
-        if any(danger(t, r.danger_mass, sure, likely) for t, r in pairs):
+        likely, sure = self._config["likely"], self._config["sure"]
+        if any(danger(t, r, likely, sure) for t, r in pairs):
             return DANGER
         matter = reading.item is not None
         if matter and (reading.item in URGENT_ITEMS or _HURRY.search(text)):
