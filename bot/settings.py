@@ -39,10 +39,13 @@ class Settings(BaseSettings):
     models_dir: Path = Path("models")
     redis_url: str | None = Field(None, repr=False)
     community_file: Path = Path("community.yml")
+    keep_models: int = Field(5, ge=2)
+    utterance_days: int = Field(180, ge=1)
 
     # Processes
     rasa_host: str = "127.0.0.1"
     rasa_port: int = Field(5005, ge=1, le=65535)
+    rasa_urls: str = ""  # comma-separated; empty: the one above
     actions_port: int = Field(5055, ge=1, le=65535)
     desk_host: str = "127.0.0.1"
     desk_port: int = Field(8080, ge=1, le=65535)
@@ -118,6 +121,12 @@ class Settings(BaseSettings):
     def rasa_url(self) -> str:
         """Base address of the Rasa process, as seen from this machine."""
         return f"http://{_reachable(self.rasa_host)}:{self.rasa_port}"
+
+    @property
+    def rasa_addresses(self) -> list[str]:
+        """Base addresses of all Rasa processes, each of which must be told of a new model."""
+        named = [url.strip().rstrip("/") for url in self.rasa_urls.split(",") if url.strip()]
+        return named or [self.rasa_url]
 
     @property
     def desk_url(self) -> str:

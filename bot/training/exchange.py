@@ -87,7 +87,7 @@ def to_yaml(examples: list[Example]) -> str:
     ]
     out = io.StringIO()
     yaml = YAML()
-    yaml.width = 10_000
+    yaml.width = 10_000  # type: ignore[assignment]
     yaml.dump({"version": "3.1", "nlu": blocks}, out)
     return out.getvalue()
 

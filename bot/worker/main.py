@@ -17,6 +17,7 @@ from bot.services import health, inbox, ladder
 from bot.services.clock import now
 from bot.settings import Settings, settings
 from bot.store.db import session_factory
+from bot.worker import training
 from bot.worker.relay import Sender, desk_sender, relay, webchat_sender
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ def schedule(
         ("recover", RECOVERY_SECONDS, lambda: recover(factory, http, config)),
         ("sweep", SWEEP_SECONDS, lambda: asyncio.to_thread(ladder.sweep, factory, now())),
     ]
+    jobs += training.interval_jobs(factory, http, config)
     for name, seconds, job in jobs:
         scheduler.add_job(
             logged(name, job), "interval", seconds=seconds, id=name, max_instances=1, coalesce=True
