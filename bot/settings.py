@@ -61,6 +61,14 @@ class Settings(BaseSettings):
     wechat_api_base: str = "https://api.weixin.qq.com"
     wechat_reply_budget_seconds: float = Field(4.5, gt=0, lt=5)
     wechat_timestamp_window: int = Field(300, gt=0)
+    wechat_open_base: str = "https://open.weixin.qq.com"
+    wechat_service_sends: int = Field(5, ge=0)
+    wechat_service_hours: float = Field(48, ge=0)
+    wechat_tap_sends: int = Field(3, ge=0)
+    wechat_subscribe_id: str = ""
+    wechat_subscribe_fields: str = "character_string1=number,thing2=text"
+    wechat_template_id: str = ""
+    wechat_template_fields: str = "character_string1=number,thing2=text"
 
     # WeCom (企业微信)
     wecom_corpid: str = ""
@@ -69,6 +77,9 @@ class Settings(BaseSettings):
     wecom_token: str = Field("", repr=False)
     wecom_aes_key: str = Field("", repr=False)
     wecom_api_base: str = "https://qyapi.weixin.qq.com"
+    wecom_sends_a_minute: int = Field(30, ge=1)
+    wecom_sends_an_hour: int = Field(1000, ge=1)
+    wecom_robot_sends_a_minute: int = Field(20, ge=1)
 
     class Config:
         """Where pydantic reads from."""

@@ -13,7 +13,8 @@ from bot.platforms.replies import Choice
 from bot.store.models_platform import PlatformChoice
 
 KEPT = dt.timedelta(days=30)
-NUMBERED_FOR = dt.timedelta(minutes=30)  # how long a bare digit means the last choices
+NOTICE = "notice:"  # batches of messages that the service sent on its own account
+NUMBERED_FOR = dt.timedelta(hours=48)
 MAX_LABEL = 60
 DIGIT = re.compile(r"[1-9]")
 
@@ -84,7 +85,11 @@ def tapped(factory: sessionmaker, channel: str, user: str, menu_id: str) -> str 
 def typed(
     factory: sessionmaker, channel: str, user: str, text: str, now: dt.datetime
 ) -> str | None:
-    """Payload behind a typed digit, or behind a choice's label, of the last choices offered."""
+    """Payload behind a typed digit or label, where the last choices came with a notice.
+
+    Choices of the dialogue are answered in words to the dialogue itself, which knows what it
+    asked: there a bare digit may as well be the number of a building.
+    """
     words = text.strip()
     with factory() as session:
         last = session.scalar(
@@ -97,7 +102,7 @@ def typed(
             .order_by(PlatformChoice.id.desc())
             .limit(1)
         )
-        if last is None:
+        if last is None or not last.batch.startswith(NOTICE):
             return None
         for row in _batch(session, channel, user, last.batch):
             if words == row.label or (DIGIT.fullmatch(words) and int(words) == row.number):

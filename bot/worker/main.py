@@ -13,12 +13,13 @@ import pytz
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlalchemy.orm import sessionmaker
 
-from bot.services import health, inbox, ladder
+from bot.services import answers, health, inbox, ladder
 from bot.services.clock import now
 from bot.settings import Settings, settings
 from bot.store.db import session_factory
 from bot.worker import training
 from bot.worker.relay import Sender, desk_sender, relay, webchat_sender
+from bot.worker.wechat import wechat_sender
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ async def recover(factory: sessionmaker, http: aiohttp.ClientSession, config: Se
     for channel, sender in await asyncio.to_thread(inbox.stalled, factory, now()):
         try:
             async with http.post(
-                f"{config.rasa_url}/webhooks/webchat/drain",
+                f"{config.rasa_url}/webhooks/{_drained_by(channel)}/drain",
                 json={"channel": channel, "sender": sender},
                 headers={"Authorization": f"Bearer {config.rasa_token}"},
             ) as response:
@@ -43,11 +44,23 @@ async def recover(factory: sessionmaker, http: aiohttp.ClientSession, config: Se
             return
 
 
+def _drained_by(channel: str) -> str:
+    """Whose messages need more than the dialogue (pictures to fetch, cards) has a drain itself."""
+    return channel if channel in {"wechat", "wecom"} else "webchat"
+
+
 def make_senders(
     factory: sessionmaker, http: aiohttp.ClientSession, config: Settings
 ) -> dict[str, Sender]:
     """A sender for each channel that is configured; the others fall back to the desk."""
-    return {"webchat": webchat_sender(factory), "desk": desk_sender, "wecom": desk_sender}
+    senders: dict[str, Sender] = {
+        "webchat": webchat_sender(factory),
+        "desk": desk_sender,
+        "wecom": desk_sender,
+    }
+    if config.wechat_enabled:
+        senders["wechat"] = wechat_sender(factory, http, config)
+    return senders
 
 
 def logged(name: str, job: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[None]]:
@@ -80,6 +93,14 @@ def schedule(
         ("recover", RECOVERY_SECONDS, lambda: recover(factory, http, config)),
         ("sweep", SWEEP_SECONDS, lambda: asyncio.to_thread(ladder.sweep, factory, now())),
     ]
+    if config.wechat_enabled:
+        jobs.append(
+            (
+                "late",
+                RECOVERY_SECONDS,
+                lambda: asyncio.to_thread(answers.sweep, factory, "wechat", now()),
+            )
+        )
     jobs += training.interval_jobs(factory, http, config)
     for name, seconds, job in jobs:
         scheduler.add_job(

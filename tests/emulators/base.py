@@ -144,6 +144,7 @@ class Caller:
         self.callback, self.clock, self.crypto = callback, clock, crypto
         self.agent_id = agent_id
         self.session: aiohttp.ClientSession | None = None
+        self.posts = 0
         self._stray: set[asyncio.Task] = set()
 
     async def start(self) -> None:
@@ -246,6 +247,7 @@ class Caller:
         query, body = self.request(xml, timestamp, nonce)
         started = time.monotonic()
         assert self.session
+        self.posts += 1
         try:
             async with self.session.post(
                 self.callback.url,
