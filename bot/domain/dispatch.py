@@ -33,6 +33,8 @@ class Candidate:
     is_party: bool = False
     returned: bool = False
     knows_case: bool = False
+    # Off duty now, but there when the clock of an office-hours ticket starts to run.
+    from_opening: dt.datetime | None = None
 
     @property
     def load_ratio(self) -> float:
@@ -127,7 +129,10 @@ def _reason(member: Candidate, need: Need, rung: Rung, skipped: list[str]) -> st
         parts.append("熟悉此事")
     if need.skill in member.skills:
         parts.append("技能对口")
-    if member.on_duty:
+    if member.from_opening is not None:
+        opens = member.from_opening.astimezone(SHANGHAI)
+        parts.append(f"{opens.month}月{opens.day}日{opens:%H:%M}上班后办理")
+    elif member.on_duty:
         parts.append("正在值班")
     elif need.danger:
         parts.append("紧急情况不分班次")

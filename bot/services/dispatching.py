@@ -115,6 +115,7 @@ def candidates(
         )
     )
     loads, history = _loads(session, members), _history(session, ticket)
+    later = _from_opening(members, ticket, at)
     return tuple(
         Candidate(
             id=m.id,
@@ -125,7 +126,8 @@ def candidates(
             skills=frozenset(m.skills),
             capacity=m.capacity,
             load=loads.get(m.id, 0.0),
-            on_duty=dispatch.on_duty(m.duty, m.leave, at),
+            on_duty=dispatch.on_duty(m.duty, m.leave, at) or m.id in later,
+            from_opening=later.get(m.id),
             last_assigned_at=m.last_assigned_at,
             # In a dispute a neighbour of the same building is too close to judge it.
             is_party=is_party(m, ticket),
@@ -134,6 +136,21 @@ def candidates(
         )
         for m in members
     )
+
+
+def _from_opening(members: list[Member], ticket: Ticket, at: dt.datetime) -> dict[int, dt.datetime]:
+    """Members off duty now who are there when the ticket's office-hours clock starts to run.
+
+    Without them every matter filed at night would land on the street's desk, far from home.
+    """
+    if sla.CLOCKS[ticket.clock_class].all_hours or CALENDAR.is_open(at):
+        return {}
+    opens = CALENDAR.opening(at)
+    return {
+        m.id: opens
+        for m in members
+        if not dispatch.on_duty(m.duty, m.leave, at) and dispatch.on_duty(m.duty, m.leave, opens)
+    }
 
 
 def rungs(
