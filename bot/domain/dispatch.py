@@ -10,15 +10,27 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from bot.domain.levels import LEVEL_NAMES, ROLE_NAMES, Level, Role, rank
+from bot.domain.levels import LEVEL_NAMES, Level, Role, rank, standing
 from bot.domain.worktime import SHANGHAI
+
+# What an open ticket weighs on its owner's desk, by clock class; one that waits for somebody
+# else (suspended) takes little time.
+WORK = {
+    "danger": 3.0,
+    "utilities": 1.5,
+    "consultation": 0.5,
+    "normal": 1.0,
+    "complex": 3.0,
+    "dispute": 2.5,
+}
+WAITING = 0.25
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A member who might take the ticket. `load` is the weighted count of open tickets."""
+    """A member who might take the ticket. `load` is the weight (`WORK`) of open tickets."""
 
     id: int
     name: str
@@ -73,6 +85,7 @@ class Weights:
     load: float = 1.0
     nearness: float = 0.3
     knows_case: float = 0.5
+    breadth: float = 0.02  # per skill: who can do only this goes first, generalists stay free
     off_duty: float = 2.0  # only danger reaches people off duty, and those on duty come first
 
 
@@ -100,7 +113,7 @@ def _objection(member: Candidate, need: Need) -> str | None:
     if not member.on_duty:
         return "不在值班时间"
     if member.load_ratio >= 1:
-        return f"手上已有{member.load:g}件，达到上限"
+        return f"手上工作量{member.load:g}，达到上限{member.capacity}"
     return None
 
 
@@ -111,6 +124,7 @@ def score(member: Candidate, need: Need, weights: Weights) -> float:
         weights.skill * unskilled
         + weights.load * member.load_ratio
         + weights.nearness * rank(member.level) / 4
+        + weights.breadth * len(member.skills)
         + (0.0 if member.on_duty else weights.off_duty)
         - (weights.knows_case if member.knows_case else 0.0)
     )
@@ -122,7 +136,7 @@ def _order(member: Candidate, need: Need, weights: Weights) -> tuple[object, ...
 
 
 def _reason(member: Candidate, need: Need, rung: Rung, skipped: list[str]) -> str:
-    parts = [f"{rung.node_name}{ROLE_NAMES[member.role]}{member.name}"]
+    parts = [f"{standing(rung.node_name, member.role)}{member.name}"]
     if skipped:
         parts.append(f"{'、'.join(skipped)}暂无合适人员，上升一级")
     if member.knows_case:
@@ -136,7 +150,7 @@ def _reason(member: Candidate, need: Need, rung: Rung, skipped: list[str]) -> st
         parts.append("正在值班")
     elif need.danger:
         parts.append("紧急情况不分班次")
-    parts.append(f"手上{member.load:g}件、离居民最近")
+    parts.append(f"手上工作量{member.load:g}/{member.capacity}，离居民最近")
     return "，".join(parts)
 
 
@@ -188,7 +202,7 @@ def _duty_desk(need: Need, rung: Rung | None, rejected: list[tuple[str, str]]) -
     )
     others = tuple(r for r in rejected if r[0] != best.name)
     what = "登记并转交上级（街道人员均需回避）" if best.is_party else "兜底受理"
-    reason = f"各级暂无合适人员，由{rung.node_name}{ROLE_NAMES[best.role]}{best.name}{what}"
+    reason = f"各级暂无合适人员，由{standing(rung.node_name, best.role)}{best.name}{what}"
     return Decision(best, rung.level, rung.node_id, reason, others)
 
 

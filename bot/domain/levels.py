@@ -64,6 +64,15 @@ ROLE_NAMES = {
     Role.DEPARTMENT_STAFF: "职能部门",
 }
 
+
+def standing(node_name: str, role: Role) -> str:
+    """Node and role in one breath: 「杏林社区」+「社区调度员」 is 「杏林社区调度员」."""
+    name = ROLE_NAMES[role]
+    # At least three characters of the role stay: 「第一网格网格员」 is what people say.
+    overlap = next((n for n in range(len(name) - 3, 0, -1) if node_name.endswith(name[:n])), 0)
+    return node_name + name[overlap:]
+
+
 # Roles that see and move every (non-private) ticket below their node.
 LEAD_ROLES = frozenset(
     {

@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from bot.domain.errors import BadInput, NotAllowed, NotFound, Throttled
-from bot.domain.levels import DISPATCH_ROLES, LEAD_ROLES, ROLE_NAMES, Role
+from bot.domain.levels import DISPATCH_ROLES, LEAD_ROLES, ROLE_NAMES, Role, standing
 from bot.store.models import LoginAttempt, Member, OrgNode
 
 HASHER = PasswordHasher()
@@ -145,4 +145,4 @@ def colleagues(factory: sessionmaker, staff: Staff, query: str = "") -> list[tup
             .order_by(Member.id)
             .limit(100)
         )
-        return [(m.key, f"{m.node.name}{ROLE_NAMES[Role(m.role)]}{m.name}") for m in rows]
+        return [(m.key, f"{standing(m.node.name, Role(m.role))}{m.name}") for m in rows]

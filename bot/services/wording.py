@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from bot.domain.levels import LEVEL_NAMES, ROLE_NAMES, Level, Role
+from bot.domain.levels import LEVEL_NAMES, Level, Role, standing
 from bot.domain.worktime import SHANGHAI
 from bot.store.models import Member, Ticket
 
@@ -21,7 +21,7 @@ def who(member: Member | None) -> str:
     """「青禾一网格 网格员 王芳」."""
     if member is None:
         return "社区调度员"
-    return f"{member.node.name}{ROLE_NAMES[Role(member.role)]}{member.name}"
+    return f"{standing(member.node.name, Role(member.role))}{member.name}"
 
 
 def title(ticket: Ticket) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload, sessionmaker
 
-from bot.domain.levels import LEVEL_NAMES, ROLE_NAMES, Level, Role
+from bot.domain.levels import LEVEL_NAMES, ROLE_NAMES, Level, Role, standing
 from bot.domain.status import OPEN, STATUS_NAMES, Status
 from bot.store.models import (
     Assignment,
@@ -325,7 +325,9 @@ def _own(session: Session, t: Ticket) -> OwnTicket:
         .order_by(TicketEvent.id.desc())
         .limit(1)
     )
-    who = f"{t.assignee.node.name}{person(t.assignee)}" if t.assignee else "社区调度员"
+    who = "社区调度员"
+    if t.assignee:
+        who = standing(t.assignee.node.name, Role(t.assignee.role)) + t.assignee.name
     status = Status(t.status)
     return OwnTicket(
         t.number,
