@@ -11,10 +11,12 @@ from sqlalchemy.orm import Session, sessionmaker
 from bot.domain import sla
 from bot.domain.errors import NotAllowed, NotFound
 from bot.domain.status import Actor, Status, Step, allowed
+from bot.services import suspension
 from bot.services.clock import CALENDAR
 from bot.services.lifecycle import actors
 from bot.store.base import read_session
 from bot.store.models import AccessLog, Assignment, Member, Ticket
+from bot.store.models_life import Suspension
 from bot.store.queries import Detail, detail, person, ticket_in_scope
 
 OUTCOMES = {
@@ -59,6 +61,7 @@ class Page:
     is_assignee: bool
     sees_candidates: bool  # who was passed over, and why
     may_call: bool
+    pause_asked: str | None  # what a request for a pause says, while it waits for an answer
 
 
 def load(session: Session, number: str, member_id: int) -> tuple[Ticket, Member]:
@@ -75,7 +78,8 @@ def page(factory: sessionmaker, number: str, member_id: int, now: dt.datetime) -
     with read_session(factory) as session:
         ticket, member = load(session, number, member_id)
         as_ = actors(session, ticket, member)
-        steps = _steps(ticket, as_, now)
+        asked = suspension.pending(session, ticket)
+        steps = _steps(ticket, as_, now, asked)
         return Page(
             detail=detail(session, ticket, now, frozenset(s.value for s in steps)),
             promises=_promises(ticket, now),
@@ -84,11 +88,19 @@ def page(factory: sessionmaker, number: str, member_id: int, now: dt.datetime) -
             is_assignee=Actor.ASSIGNEE in as_,
             sees_candidates=Actor.DISPATCHER in as_,
             may_call=bool(as_) and bool(ticket.resident.phone),
+            pause_asked=f"{suspension.WAITING_FOR[asked.waiting_for]}：{asked.why}"
+            if asked
+            else None,
         )
 
 
-def _steps(ticket: Ticket, as_: frozenset[Actor], now: dt.datetime) -> frozenset[Step]:
+def _steps(
+    ticket: Ticket, as_: frozenset[Actor], now: dt.datetime, asked: Suspension | None
+) -> frozenset[Step]:
     steps = set(allowed(Status(ticket.status), as_))
+    steps.discard(Step.ASK_SUSPEND if asked else Step.DENY_SUSPEND)
+    if Actor.ASSIGNEE in as_:  # nobody approves a pause of their own work
+        steps -= {Step.SUSPEND, Step.DENY_SUSPEND}
     if Step.RETURN in steps and now > return_until(ticket):
         steps.remove(Step.RETURN)
     if ticket.level == "street":

@@ -6,6 +6,7 @@ import aiohttp_jinja2
 import aiohttp_session
 from aiohttp import web
 
+from bot.desk import admin
 from bot.desk.keys import FACTORY, SETTINGS
 from bot.desk.staff import access, hub, login, me, queue, render, stats, steps, tasks, ticket
 
@@ -25,5 +26,6 @@ def setup(app: web.Application) -> None:
     desk.on_shutdown.append(hub.close)  # type: ignore[arg-type]  # misdeclared by aiohttp 3.9
     for part in (login, tasks, ticket, steps, queue, stats, me, hub):
         desk.add_routes(part.routes)
+    admin.setup(desk)
     render.setup(aiohttp_jinja2.get_env(app))
     app.add_subapp("/desk", desk)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterable
 
 from openpyxl import Workbook
@@ -12,6 +11,7 @@ from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.styles import Font
 
 from bot.domain.catalogue import category_name
+from bot.domain.masking import mask
 from bot.services.wording import URGENCY_NAMES, local
 from bot.store.queries import Row
 
@@ -36,8 +36,6 @@ HEAD = (
     ("满意度", 8),
 )
 FORM = "%Y-%m-%d %H:%M"
-# A file leaves the desk: numbers of phones and identity cards in the words stay behind.
-PRIVATE = re.compile(r"(?<!\d)(1[3-9]\d|\d{6})\d{4,8}(\d{3}[\dXx])(?!\d)")
 
 
 def cells(row: Row) -> tuple[str | int, ...]:
@@ -50,7 +48,7 @@ def cells(row: Row) -> tuple[str | int, ...]:
         row.level_name,
         URGENCY_NAMES.get(row.urgency, row.urgency),
         row.place,
-        PRIVATE.sub(r"\1****\2", row.description),
+        mask(row.description),  # a file leaves the desk
         row.assignee,
         local(row.created_at, FORM),
         local(row.due, FORM),

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.orm import sessionmaker
 
 from bot.domain.status import Step
-from bot.services import staff_steps
+from bot.services import staff_steps, suspension
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Values:
     photos: tuple[str, ...] = ()
     colleague: str = ""
     suggest: str = ""
+    choice: str = ""
     version: int | None = None
 
 
@@ -41,6 +42,7 @@ class StepForm:
     photos: bool = False
     colleague: bool = False
     suggest: bool = False
+    choices: tuple[tuple[str, str], ...] = ()
     confirm: str = ""  # asked once more before a step that cannot be taken back
     warn: bool = False
 
@@ -79,18 +81,31 @@ def _dispatch(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime
     return staff_steps.dispatch_to(f, number, me, v.colleague, now, v.note)
 
 
+def _ask_suspend(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
+    return suspension.ask(f, number, me, v.note, now, waiting_for=v.choice)
+
+
 def _suspend(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
-    return staff_steps.suspend(f, number, me, v.note, now)
+    return suspension.suspend(f, number, me, v.note, now, waiting_for=v.choice)
+
+
+def _approve(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
+    return suspension.decide(f, number, me, True, now)
+
+
+def _deny_suspend(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
+    return suspension.decide(f, number, me, False, now, v.note)
 
 
 def _resume(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
-    return staff_steps.resume(f, number, me, now)
+    return suspension.resume(f, number, me, now)
 
 
 def _reject(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
     return staff_steps.reject(f, number, me, v.note, now)
 
 
+WAITING = tuple(suspension.WAITING_FOR.items())
 _ALL = (
     StepForm(Step.ACCEPT, "接单", "已接单，请尽快联系居民", _accept),
     StepForm(
@@ -152,12 +167,30 @@ _ALL = (
         hint="说明本级为什么办不了、需要什么支持。居民会收到上报的通知。",
     ),
     StepForm(
+        Step.ASK_SUSPEND,
+        "申请挂起",
+        "已提交申请，等待上一级同意",
+        _ask_suspend,
+        label="挂起原因",
+        hint="只在等居民或等第三方时挂起，上一级同意后时限暂停。",
+        choices=WAITING,
+    ),
+    StepForm(
         Step.SUSPEND,
         "挂起",
         "已挂起，时限暂停",
         _suspend,
         label="挂起原因",
         hint="只在等居民或等第三方时挂起，居民会看到原因。",
+        choices=WAITING,
+    ),
+    StepForm(
+        Step.DENY_SUSPEND,
+        "不同意挂起",
+        "已回复不同意",
+        _deny_suspend,
+        label="不同意的原因",
+        hint="承办人会看到。",
     ),
     StepForm(
         Step.RETURN,
@@ -183,6 +216,19 @@ _ALL = (
 )
 FORMS = {form.step: form for form in _ALL}
 ORDER = tuple(form.step for form in _ALL)
+# In place of 挂起 while a request waits for an answer.
+APPROVE = StepForm(
+    Step.SUSPEND,
+    "同意挂起",
+    "已同意挂起，时限暂停",
+    _approve,
+    confirm="同意后办结时限暂停。同意吗？",
+)
+
+
+def form_for(step: Step, *, asked: bool) -> StepForm:
+    """The form of a step; `asked` when a request for a pause waits for an answer."""
+    return APPROVE if asked and step is Step.SUSPEND else FORMS[step]
 
 
 def primary(steps: Iterable[Step]) -> Step | None:

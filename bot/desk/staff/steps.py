@@ -11,7 +11,7 @@ from bot.desk.keys import FACTORY, SETTINGS
 from bot.desk.staff.access import staff_of
 from bot.desk.staff.forms import Form
 from bot.desk.staff.render import new_token, render, tell, wants_fragment
-from bot.desk.staff.step_forms import FORMS, StepForm, Values
+from bot.desk.staff.step_forms import FORMS, StepForm, Values, form_for
 from bot.desk.staff.ticket import show
 from bot.desk.staff.words import ascii_json
 from bot.domain.errors import BadInput, Conflict, LinliError, NotFound, WrongState
@@ -23,21 +23,28 @@ routes = web.RouteTableDef()
 MAX_TOKEN = 64
 
 
-def _form_of(request: web.Request) -> StepForm:
+def _step_of(request: web.Request) -> Step:
     try:
-        return FORMS[Step(request.match_info["step"])]
-    except (KeyError, ValueError):
+        step = Step(request.match_info["step"])
+    except ValueError:
         raise NotFound("没有这个操作。") from None
+    if step not in FORMS:
+        raise NotFound("没有这个操作。")
+    return step
 
 
 @routes.get("/tickets/{number}/do/{step}")
 async def ask(request: web.Request) -> web.StreamResponse:
     """The form of a step that is open to this member now."""
-    form, page = _form_of(request), await _page(request)
-    if form.step not in page.steps:
+    step, page = _step_of(request), await _page(request)
+    if step not in page.steps:
         raise WrongState("这一步现在不能做，请刷新工单看看最新情况。")
-    values = Values(version=page.detail.row.version)
+    form, values = _form(step, page), Values(version=page.detail.row.version)
     return await _render(request, form, page, values, token=new_token())
+
+
+def _form(step: Step, page: ticket_page.Page) -> StepForm:
+    return form_for(step, asked=page.pause_asked is not None)
 
 
 async def _page(request: web.Request) -> ticket_page.Page:
@@ -94,7 +101,8 @@ async def colleagues(request: web.Request) -> web.StreamResponse:
 @routes.post("/tickets/{number}/do/{step}")
 async def act(request: web.Request) -> web.StreamResponse:
     """Take the step once, however often the form is sent."""
-    form, sent = _form_of(request), request["form"]
+    step, sent = _step_of(request), request["form"]
+    form = _form(step, await _page(request))
     number, token = request.match_info["number"], sent.get("once")[:MAX_TOKEN] or new_token()
     values = _values(sent, tuple(sent.all("photo")))
     try:
@@ -118,6 +126,7 @@ def _values(sent: Form, photos: tuple[str, ...]) -> Values:
         photos=photos,
         colleague=sent.get("colleague"),
         suggest=sent.get("suggest"),
+        choice=sent.get("choice"),
         version=sent.number("version"),
     )
 

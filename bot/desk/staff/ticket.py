@@ -9,7 +9,7 @@ from aiohttp import web
 from bot.desk.keys import FACTORY, SETTINGS
 from bot.desk.staff.access import staff_of
 from bot.desk.staff.render import render, wants_fragment
-from bot.desk.staff.step_forms import FORMS, ORDER, primary
+from bot.desk.staff.step_forms import ORDER, form_for, primary
 from bot.domain.errors import NotFound
 from bot.services import attachments, clock, ticket_page
 
@@ -23,7 +23,8 @@ async def show(
     page = await asyncio.to_thread(
         ticket_page.page, request.app[FACTORY], number, staff_of(request).id, clock.now()
     )
-    steps = [FORMS[step] for step in ORDER if step in page.steps]
+    asked = page.pause_asked is not None
+    forms = [form_for(step, asked=asked) for step in ORDER if step in page.steps]
     first = primary(page.steps)
     return await render(
         request,
@@ -32,8 +33,8 @@ async def show(
         page=page,
         t=page.detail,
         row=page.detail.row,
-        first=FORMS.get(first) if first else None,
-        steps=[form for form in steps if form.step is not first],
+        first=next((form for form in forms if form.step is first), None),
+        steps=[form for form in forms if form.step is not first],
         tab="tasks" if page.is_assignee else "queue",
     )
 

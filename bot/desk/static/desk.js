@@ -16,7 +16,10 @@ function toast(text, { head = "", href = "", bad = false } = {}) {
     strong.textContent = head;
     box.append(strong);
   }
-  box.append(text);
+  const words = document.createElement("span");
+  words.className = "toast__words";
+  words.textContent = text;
+  box.append(words);
   $("#toasts").append(box);
   setTimeout(() => box.remove(), head ? 8000 : 3500);
 }
@@ -140,7 +143,7 @@ function listen(address) {
   source.addEventListener("alert", (event) => {
     const { kind, text, number } = JSON.parse(event.data);
     const head = kind === "task_card" ? "新任务" : "提醒";
-    toast(text, { head, href: number ? `/desk/tickets/${number}` : "/desk/alerts" });
+    toast(text.replace("新任务 ", ""), { head, href: number ? `/desk/tickets/${number}` : "/desk/alerts" });
     navigator.vibrate?.(200);
   });
   source.onerror = () => {

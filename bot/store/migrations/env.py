@@ -3,6 +3,7 @@
 from alembic import context
 
 import bot.store.models
+import bot.store.models_desk
 import bot.store.models_life
 import bot.store.models_platform
 import bot.store.models_training  # noqa: F401
