@@ -75,15 +75,11 @@ async def _guarded(request: Request, handle: Any) -> HTTPResponse:
 
 
 async def _receive(drain: Drain, body: dict[str, Any]) -> HTTPResponse:
-    message = Inbound(
-        WebChat.name(),
-        _word(body, "key"),
-        _word(body, "sender"),
-        body["text"],
-        _word(body, "kind"),
-        body.get("media") or {},
-        body.get("body_hash"),
-    )
+    text, media = body["text"], body.get("media") or {}
+    if not isinstance(text, str) or not isinstance(media, dict):
+        raise TypeError("text or media")
+    key, sender, kind = (_word(body, name) for name in ("key", "sender", "kind"))
+    message = Inbound(WebChat.name(), key, sender, text, kind, media, body.get("body_hash"))
     received = await asyncio.to_thread(inbox.receive, drain.factory, message, now())
     drain.start(message.channel, message.sender)
     return response.json({"id": received.id}, status=202)

@@ -49,7 +49,11 @@ class Received:
 
 @dataclass(frozen=True)
 class Claimed:
-    """A message to handle now; `attempt` above 1 means that an earlier try died."""
+    """A message to handle now; `attempt` above 1 means that an earlier try died.
+
+    Above MAX_ATTEMPTS each try took its process down: it is not to be run again, but still to be
+    finished with words for the resident, so that it neither vanishes nor blocks what came after.
+    """
 
     id: int
     resident_id: int
@@ -119,10 +123,6 @@ def claim_next(
     """
     with factory.begin() as session:
         row = _oldest(session, channel, sender)
-        while row is not None and _worn_out(row, now):
-            row.status, row.lease_until = "failed", None
-            session.flush()
-            row = _oldest(session, channel, sender)
         if row is None or (row.status == "running" and row.lease_until > now):
             return None
         row.status, row.lease_until, row.lease_owner = "running", now + LEASE, owner
@@ -145,11 +145,6 @@ def _oldest(session: Session, channel: str, sender: str) -> InboxMessage | None:
         .limit(1)
         .with_for_update()
     )
-
-
-def _worn_out(row: InboxMessage, now: dt.datetime) -> bool:
-    """Whether each try took its process down: it must not block the sender for ever."""
-    return row.status == "running" and row.lease_until <= now and row.attempts >= MAX_ATTEMPTS
 
 
 def finish(
