@@ -11,16 +11,15 @@ from sqlalchemy.orm import sessionmaker
 
 from bot.channels.drain import Drain, OnNewMessage
 from bot.channels.replies import Reply
+from bot.channels.waiting import Waiting
 from bot.channels.wechat_inward import prepare, say
 from bot.platforms.wechat import WeChatApi
-from bot.services import answers, inbox
+from bot.services import answers
 from bot.services.clock import now
 from bot.services.inbox import Claimed
 
 log = logging.getLogger(__name__)
 
-# Another process may handle the message: then only the database says when it is done.
-POLL_SECONDS = 1.0
 MISSED = "之前有通知没能送到您的微信，补发如下：\n{texts}"
 
 
@@ -37,29 +36,17 @@ class WeChatDrain(Drain):
         super().__init__(on_new_message, factory)
         self._api = api
         self._folder = folder
-        self._done: dict[int, asyncio.Event] = {}
+        self._waiting = Waiting()
 
     async def wait(self, inbox_id: int, seconds: float) -> list[Reply] | None:
         """Replies to a message once it is handled, by whichever process; None when too late."""
-        event = self._done.setdefault(inbox_id, asyncio.Event())
-        loop = asyncio.get_running_loop()
-        end = loop.time() + seconds
-        try:
-            while True:
-                status, replies = await asyncio.to_thread(inbox.result, self.factory, inbox_id)
-                left = end - loop.time()
-                if status in {"done", "failed"} or left <= 0:
-                    return replies if status == "done" else None
-                await _heard(event, min(left, POLL_SECONDS))
-        finally:
-            self._done.pop(inbox_id, None)
+        return await self._waiting.wait(self.factory, inbox_id, seconds)
 
     async def _handle(self, claimed: Claimed) -> bool:
         finished = await super()._handle(claimed)
         if finished:
             await asyncio.to_thread(answers.queue_late, self.factory, claimed.id, now())
-            if event := self._done.get(claimed.id):
-                event.set()
+            self._waiting.done(claimed.id)
         return finished
 
     async def _replies(self, claimed: Claimed) -> list[Reply]:
@@ -76,10 +63,3 @@ class WeChatDrain(Drain):
         if isinstance(prepared, list):
             return prepared
         return await super()._run(prepared)
-
-
-async def _heard(event: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except asyncio.TimeoutError:
-        return

@@ -15,6 +15,7 @@ from bot.platforms.client import ApiClient, Media
 from bot.platforms.errors import PlatformError
 from bot.platforms.quota import ROBOT_LIMITS, WECOM_LIMITS, Limit
 from bot.platforms.tokens import Clock, TokenStore, utc_now
+from bot.settings import Settings
 
 AUTHORIZE = "https://open.weixin.qq.com/connect/oauth2/authorize"
 DUPLICATE_SECONDS = 1800
@@ -56,6 +57,7 @@ class WeComApi:
         secret: str,
         clock: Clock = utc_now,
         limits: Sequence[Limit] = WECOM_LIMITS,
+        robot_limits: Sequence[Limit] = ROBOT_LIMITS,
     ) -> None:
         self._client = client
         self._factory = factory
@@ -64,6 +66,7 @@ class WeComApi:
         self._secret = secret
         self._clock = clock
         self._limits = limits
+        self._robot_limits = robot_limits
         self.token = TokenStore(factory, f"wecom:{corpid}:{agent_id}", self._fetch_token, clock)
 
     async def _fetch_token(self, _force: bool) -> tuple[str, int]:
@@ -141,7 +144,7 @@ class WeComApi:
     async def notify_group(self, robot_key: str, text: str) -> None:
         """Message by a group robot (群机器人), at most 20 a minute."""
         await asyncio.to_thread(
-            quota.take_rate, self._factory, f"robot:{robot_key}", ROBOT_LIMITS, self._clock()
+            quota.take_rate, self._factory, f"robot:{robot_key}", self._robot_limits, self._clock()
         )
         body = {"msgtype": "text", "text": {"content": text}}
         await self._client.post("/cgi-bin/webhook/send", body, params={"key": robot_key})
@@ -159,6 +162,19 @@ class WeComApi:
             }
         )
         return f"{base}?{query}#wechat_redirect"
+
+
+def make_api(config: Settings, client: ApiClient, factory: sessionmaker) -> WeComApi:
+    """The API of the configured application."""
+    return WeComApi(
+        client,
+        factory,
+        corpid=config.wecom_corpid,
+        agent_id=config.wecom_agent_id,
+        secret=config.wecom_secret,
+        limits=(Limit(config.wecom_sends_a_minute, 60), Limit(config.wecom_sends_an_hour, 3600)),
+        robot_limits=(Limit(config.wecom_robot_sends_a_minute, 60),),
+    )
 
 
 def _check_receivers(answer: Mapping[str, Any], userid: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import sessionmaker
 
-from bot.store.models import Member, Resident
+from bot.store.models import Member, OrgNode, Resident
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Recipient:
     """A person at an address of one channel."""
 
     id: int
-    channel: str  # webchat | wechat | rest | wecom | desk
+    channel: str  # webchat | wechat | rest | wecom | desk | robot
     address: str
 
 
@@ -26,6 +26,9 @@ def find(factory: sessionmaker, kind: str, recipient_id: int) -> Recipient | Non
             if resident is None or resident.deleted_at is not None:
                 return None
             return Recipient(resident.id, resident.channel, resident.external_id)
+        if kind == "node":
+            node = session.get(OrgNode, recipient_id)
+            return Recipient(node.id, "robot", node.robot_key) if node and node.robot_key else None
         member = session.get(Member, recipient_id)
         if member is None or not member.active:
             return None

@@ -20,6 +20,7 @@ from bot.store.db import session_factory
 from bot.worker import training
 from bot.worker.relay import Sender, desk_sender, relay, webchat_sender
 from bot.worker.wechat import wechat_sender
+from bot.worker.wecom import robot_sender, wecom_sender
 
 log = logging.getLogger(__name__)
 
@@ -57,9 +58,13 @@ def make_senders(
         "webchat": webchat_sender(factory),
         "desk": desk_sender,
         "wecom": desk_sender,
+        "robot": desk_sender,
     }
     if config.wechat_enabled:
         senders["wechat"] = wechat_sender(factory, http, config)
+    if config.wecom_enabled:
+        senders["wecom"] = wecom_sender(factory, http, config)
+        senders["robot"] = robot_sender(factory, http, config)
     return senders
 
 
