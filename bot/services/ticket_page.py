@@ -13,10 +13,12 @@ from bot.domain.errors import NotAllowed, NotFound
 from bot.domain.status import Actor, Status, Step, allowed
 from bot.services import suspension
 from bot.services.clock import CALENDAR
-from bot.services.lifecycle import actors
+from bot.services.lifecycle import actors, co_task_of
+from bot.store import co_tasks
 from bot.store.base import read_session
+from bot.store.co_tasks import CoLine
 from bot.store.models import AccessLog, Assignment, Member, Ticket
-from bot.store.models_life import Suspension
+from bot.store.models_life import CoTask, Suspension
 from bot.store.queries import Detail, detail, person, ticket_in_scope
 
 OUTCOMES = {
@@ -61,6 +63,8 @@ class Page:
     is_assignee: bool
     sees_candidates: bool  # who was passed over, and why
     may_call: bool
+    co_owner: str  # who answers beside the assignee once the ticket is late or reopened
+    co_tasks: tuple[CoLine, ...]
     pause_asked: str | None  # what a request for a pause says, while it waits for an answer
 
 
@@ -79,7 +83,8 @@ def page(factory: sessionmaker, number: str, member_id: int, now: dt.datetime) -
         ticket, member = load(session, number, member_id)
         as_ = actors(session, ticket, member)
         asked = suspension.pending(session, ticket)
-        steps = _steps(ticket, as_, now, asked)
+        own = co_task_of(session, ticket, member_id)
+        steps = _steps(ticket, as_, now, asked, own)
         return Page(
             detail=detail(session, ticket, now, frozenset(s.value for s in steps)),
             promises=_promises(ticket, now),
@@ -88,6 +93,10 @@ def page(factory: sessionmaker, number: str, member_id: int, now: dt.datetime) -
             is_assignee=Actor.ASSIGNEE in as_,
             sees_candidates=Actor.DISPATCHER in as_,
             may_call=bool(as_) and bool(ticket.resident.phone),
+            co_owner=person(
+                session.get(Member, ticket.co_owner_id) if ticket.co_owner_id else None
+            ),
+            co_tasks=co_tasks.of_ticket(session, ticket.id, now),
             pause_asked=f"{suspension.WAITING_FOR[asked.waiting_for]}：{asked.why}"
             if asked
             else None,
@@ -95,10 +104,16 @@ def page(factory: sessionmaker, number: str, member_id: int, now: dt.datetime) -
 
 
 def _steps(
-    ticket: Ticket, as_: frozenset[Actor], now: dt.datetime, asked: Suspension | None
+    ticket: Ticket,
+    as_: frozenset[Actor],
+    now: dt.datetime,
+    asked: Suspension | None,
+    own: CoTask | None,
 ) -> frozenset[Step]:
     steps = set(allowed(Status(ticket.status), as_))
     steps.discard(Step.ASK_SUSPEND if asked else Step.DENY_SUSPEND)
+    if own is None or own.status != "asked":
+        steps.discard(Step.CHECK_IN)
     if Actor.ASSIGNEE in as_:  # nobody approves a pause of their own work
         steps -= {Step.SUSPEND, Step.DENY_SUSPEND}
     if Step.RETURN in steps and now > return_until(ticket):

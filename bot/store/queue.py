@@ -12,6 +12,7 @@ from sqlalchemy.sql import ColumnElement
 
 from bot.domain.levels import Level
 from bot.domain.status import FINAL, OPEN, Status
+from bot.store import co_tasks
 from bot.store.base import read_session
 from bot.store.models import Member, Ticket
 from bot.store.queries import BOXES, Row, loaded, reasons_of, row_of
@@ -130,7 +131,7 @@ def _rows(session: Session, where: list[Any], now: dt.datetime, skip: int, limit
 
 
 def box_counts(factory: sessionmaker, member_id: int) -> dict[str, int]:
-    """How many of a member's own tasks lie in each box."""
+    """How many of a member's own tasks, co-handling included, lie in each box."""
     with read_session(factory) as session:
         rows = session.execute(
             select(Ticket.status, func.count(Ticket.id))
@@ -138,7 +139,8 @@ def box_counts(factory: sessionmaker, member_id: int) -> dict[str, int]:
             .group_by(Ticket.status)
         )
         counts = {status: int(count) for status, count in rows}
-    return {
-        box: sum(counts.get(status.value, 0) for status in states)
-        for box, (_, states) in BOXES.items()
-    }
+        return {
+            box: sum(counts.get(status.value, 0) for status in states)
+            + co_tasks.count(session, member_id, box)
+            for box, (_, states) in BOXES.items()
+        }

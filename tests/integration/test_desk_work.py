@@ -441,3 +441,25 @@ async def test_a_pause_that_is_not_granted(
         assert response.status == 200
     page = await staff.get(f"/desk/tickets/{number}")
     assert "配件社区有" in page and "等待审批" not in page
+
+
+async def test_departments_are_whistled_in_and_do_their_part(
+    server: TestServer, database: Database, number: str
+):
+    start_work(database, number)
+    async with browser(server, DISPATCHER) as lead, browser(server, "peng_yong") as zhujian:
+        await zhujian.get(f"/desk/tickets/{number}", status=404)
+        assert "云溪市住建局青禾工作站" in await lead.get(f"/desk/tickets/{number}/do/whistle")
+        refused = await lead.step(number, "whistle", note="查管线")
+        assert refused.status == 422 and "请选择要吹哨的部门" in await refused.text()
+        response = await lead.step(number, "whistle", note="查公共管线", department="zhujian")
+        assert "待报到" in await response.text()
+        todo = await zhujian.get("/desk")
+        assert number in todo and "查公共管线" in todo and "会办" in todo
+        assert (await zhujian.step(number, "check_in", note="下午到")).status == 200
+        page = await zhujian.get(f"/desk/tickets/{number}")
+        assert "/do/co_done" in page and "/do/check_in" not in page
+        assert number in await zhujian.get("/desk?box=doing")
+        assert (await zhujian.step(number, "co_done", note="主管已换")).status == 200
+        assert "结果：主管已换" in await lead.get(f"/desk/tickets/{number}")
+        assert number in await zhujian.get("/desk?box=done")

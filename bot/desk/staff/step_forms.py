@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.orm import sessionmaker
 
 from bot.domain.status import Step
-from bot.services import staff_steps, suspension
+from bot.services import staff_steps, suspension, whistle
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Values:
     colleague: str = ""
     suggest: str = ""
     choice: str = ""
+    departments: tuple[str, ...] = ()
     version: int | None = None
 
 
@@ -43,6 +44,7 @@ class StepForm:
     colleague: bool = False
     suggest: bool = False
     choices: tuple[tuple[str, str], ...] = ()
+    departments: bool = False
     confirm: str = ""  # asked once more before a step that cannot be taken back
     warn: bool = False
 
@@ -105,6 +107,18 @@ def _reject(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) 
     return staff_steps.reject(f, number, me, v.note, now)
 
 
+def _whistle(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
+    return whistle.whistle(f, number, me, v.departments, v.note, now)
+
+
+def _check_in(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
+    return whistle.check_in(f, number, me, now, v.note)
+
+
+def _co_done(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
+    return whistle.finish(f, number, me, v.note, now)
+
+
 WAITING = tuple(suspension.WAITING_FOR.items())
 _ALL = (
     StepForm(Step.ACCEPT, "接单", "已接单，请尽快联系居民", _accept),
@@ -157,6 +171,32 @@ _ALL = (
         label="转派原因",
         hint="对方接单后由对方办理，首接负责不变。",
         colleague=True,
+    ),
+    StepForm(
+        Step.CHECK_IN,
+        "报到",
+        "已报到",
+        _check_in,
+        label="报到说明",
+        hint="谁去、什么时候到。",
+        optional=True,
+    ),
+    StepForm(
+        Step.CO_DONE,
+        "会办完成",
+        "会办已完成，已告诉承办人",
+        _co_done,
+        label="部门做了什么",
+        hint="承办人会看到。",
+    ),
+    StepForm(
+        Step.WHISTLE,
+        "吹哨",
+        "已吹哨，等待部门报到",
+        _whistle,
+        label="请部门做什么",
+        hint="部门会收到任务，居民会收到通知。各部门都完成后才能办结。",
+        departments=True,
     ),
     StepForm(
         Step.ESCALATE,
@@ -231,9 +271,12 @@ def form_for(step: Step, *, asked: bool) -> StepForm:
     return APPROVE if asked and step is Step.SUSPEND else FORMS[step]
 
 
-def primary(steps: Iterable[Step]) -> Step | None:
+def primary(steps: Iterable[Step], status: str, *, asked: bool) -> Step | None:
     """The step that comes next in the normal course of work."""
     wanted = set(steps)
-    if Step.RESOLVE in wanted:
-        return Step.RESOLVE
-    return next((s for s in (Step.ACCEPT, Step.CONTACT, Step.RESUME) if s in wanted), None)
+    course = [Step.ACCEPT, Step.RESOLVE, Step.CONTACT, Step.RESUME, Step.CHECK_IN, Step.CO_DONE]
+    if status in ("submitted", "returned"):
+        course.append(Step.DISPATCH)
+    if asked:
+        course.append(Step.SUSPEND)
+    return next((step for step in course if step in wanted), None)

@@ -18,6 +18,7 @@ from bot.domain.errors import BadInput, Conflict, LinliError, NotFound, WrongSta
 from bot.domain.status import Step
 from bot.services import attachments, clock, members, ticket_page
 from bot.services.once import DoneBefore, once
+from bot.store import co_tasks
 
 routes = web.RouteTableDef()
 MAX_TOKEN = 64
@@ -70,6 +71,9 @@ async def _render(
     """The form in the sheet (htmx) or as a page of its own."""
     if form.colleague:
         context["colleagues"] = await _colleagues(request, "")
+    if form.departments:
+        factory = request.app[FACTORY]
+        context["departments"] = await asyncio.to_thread(co_tasks.departments, factory)
     template = "_step.html" if wants_fragment(request) else "step.html"
     return await render(
         request,
@@ -127,6 +131,7 @@ def _values(sent: Form, photos: tuple[str, ...]) -> Values:
         colleague=sent.get("colleague"),
         suggest=sent.get("suggest"),
         choice=sent.get("choice"),
+        departments=tuple(sent.all("department")),
         version=sent.number("version"),
     )
 

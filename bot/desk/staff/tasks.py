@@ -10,7 +10,7 @@ from bot.desk.keys import FACTORY
 from bot.desk.staff.access import staff_of
 from bot.desk.staff.render import render, wants_fragment
 from bot.services import clock, live
-from bot.store import queries
+from bot.store import co_tasks, queries
 from bot.store.queue import box_counts
 
 routes = web.RouteTableDef()
@@ -24,10 +24,18 @@ async def tasks(request: web.Request) -> web.StreamResponse:
     box = request.query.get("box", "todo")
     box = box if box in queries.BOXES else "todo"
     rows = await asyncio.to_thread(queries.my_tickets, factory, staff.id, box, now)
+    co_rows = await asyncio.to_thread(co_tasks.mine, factory, staff.id, box, now)
     counts = await asyncio.to_thread(box_counts, factory, staff.id)
     template = "_tasks.html" if wants_fragment(request) else "tasks.html"
     return await render(
-        request, template, box=box, boxes=queries.BOXES, rows=rows, counts=counts, tab="tasks"
+        request,
+        template,
+        box=box,
+        boxes=queries.BOXES,
+        rows=rows,
+        co_rows=co_rows,
+        counts=counts,
+        tab="tasks",
     )
 
 

@@ -25,7 +25,7 @@ async def show(
     )
     asked = page.pause_asked is not None
     forms = [form_for(step, asked=asked) for step in ORDER if step in page.steps]
-    first = primary(page.steps)
+    first = primary(page.steps, page.detail.row.status, asked=asked)
     return await render(
         request,
         "_ticket.html" if wants_fragment(request) else "ticket.html",

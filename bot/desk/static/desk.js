@@ -132,12 +132,10 @@ function refreshAll() {
 function listen(address) {
   const source = new EventSource(address);
   const lamp = $("#live");
-  let before = false;
   source.addEventListener("hello", () => {
     lamp?.classList.add("is-on");
     lamp?.setAttribute("aria-label", "实时连接正常");
-    if (before) refreshAll(); // what came while the line was down
-    before = true;
+    refreshAll(); // what came before the line was up
   });
   source.addEventListener("change", (event) => changed(JSON.parse(event.data)));
   source.addEventListener("alert", (event) => {
