@@ -45,14 +45,14 @@ def chance_of_loss(won: int, lost: int) -> float:
     return float(binom.sf(lost - 1, won + lost, 0.5)) if lost else 1.0
 
 
-def interval(live: np.ndarray, candidate: np.ndarray, seed: int = 0) -> tuple[float, float]:
+def interval(live: np.ndarray, candidate: np.ndarray, seed: int = 0) -> list[float]:
     """95 % interval of the gain in share right, by paired bootstrap; 0 ± 0 for no sentences."""
     if not len(live):
-        return 0.0, 0.0
+        return [0.0, 0.0]
     gain = candidate.astype(float) - live.astype(float)
     rows = np.random.default_rng(seed).integers(0, len(gain), (RESAMPLES, len(gain)))
     low, high = np.percentile(gain[rows].mean(axis=1), [2.5, 97.5])
-    return round(float(low), 4), round(float(high), 4)
+    return [round(float(low), 4), round(float(high), 4)]
 
 
 def group(live: np.ndarray, candidate: np.ndarray) -> dict[str, Any]:

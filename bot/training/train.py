@@ -48,7 +48,7 @@ def train_candidate(job_id: int, token: str, progress: Progress) -> None:
 
 def stop_if_wrong(folder: Path) -> None:
     """Raise the contradictions of a training set, with their mends."""
-    wrong = [p for p in validate.check(exchange.sentences(folder)) if p.stops]
+    wrong = validate.contradictions(exchange.sentences(folder))
     if wrong:
         raise BadInput("；".join(f"{p.text}，{p.mend}" for p in wrong[:5]))
 

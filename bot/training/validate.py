@@ -27,11 +27,11 @@ class Problem:
 
 def check(sentences: list[Sentence]) -> list[Problem]:
     """All problems, those that stop training first."""
-    problems = [*_contradictions(sentences), *_too_few(sentences), *_near(sentences)]
+    problems = [*contradictions(sentences), *_too_few(sentences), *_near(sentences)]
     return sorted(problems, key=lambda problem: not problem.stops)
 
 
-def _contradictions(sentences: list[Sentence]) -> list[Problem]:
+def contradictions(sentences: list[Sentence]) -> list[Problem]:
     """The same text under two intents: the model can only be wrong about it."""
     by_text: dict[str, set[str]] = defaultdict(set)
     for sentence in sentences:

@@ -7,14 +7,15 @@ from collections.abc import AsyncIterator
 import aiohttp
 from aiohttp import web
 
-from bot.desk.admin import jobs, models, review
+from bot.desk.admin import jobs, models, review, trial
 from bot.desk.admin.common import HTTP
 
 
 def setup(desk: web.Application) -> None:
     """Add the corpus centre's routes to the staff's application."""
     desk.cleanup_ctx.append(_http)
-    for part in (review, models, jobs):
+    desk.cleanup_ctx.append(trial.room)
+    for part in (review, models, jobs, trial):
         desk.add_routes(part.routes)
 
 
