@@ -124,6 +124,27 @@ GROUPS: dict[str, tuple[Command, ...]] = {
             ),
         ),
     ),
+    "微信": (
+        Command(
+            "emulate",
+            "bot.commands.wechat:emulate",
+            "启动一个模拟的微信公众号或企业微信平台，供试用",
+            "打开它打印的网址，就能以居民或工作人员的手机与邻里对话；要填的设置也会打印出来。\n"
+            "例：python -m bot emulate wechat --port 8090 --mode safe",
+            (
+                arg("platform", choices=("wechat", "wecom"), metavar="wechat|wecom"),
+                arg("options", nargs=argparse.REMAINDER, metavar="选项", help="交给模拟器的选项"),
+            ),
+        ),
+        Command(
+            "qr",
+            "bot.commands.wechat:qr",
+            "为每栋楼生成公众号二维码，写成可打印的网页",
+            "居民扫码即关注公众号，并登记为本楼居民。",
+            (arg("--out", default="楼栋码.html", metavar="文件", help="默认 楼栋码.html"),),
+        ),
+        Command("menu", "bot.commands.wechat:menu", "发布公众号的自定义菜单"),
+    ),
     "工单": (
         Command(
             "tickets",

@@ -20,7 +20,7 @@ from bot.desk.stream import stream
 from bot.desk.throttle import Throttle
 from bot.desk.uploads import read_photo
 from bot.domain.errors import BadInput, Conflict, NotFound, Throttled
-from bot.services import attachments, chat, inbox, residents
+from bot.services import answers, attachments, chat, inbox, residents
 from bot.services.clock import now
 from bot.services.inbox import Inbound
 from bot.store import queries
@@ -81,10 +81,13 @@ async def _take(
     if photo is not None:
         media = {"attachment": await asyncio.to_thread(_keep, request.app, name, photo)}
     body_hash = hashlib.sha256(f"{kind}\n{text}\n{digest}".encode()).hexdigest()
-    message = Inbound(visitor.CHANNEL, own_key(name, key), name, text, kind, media, body_hash)
+    channel, sender = visitor.address(name)
+    message = Inbound(channel, own_key(name, key), sender, text, kind, media, body_hash)
     received = await asyncio.to_thread(inbox.receive, request.app[FACTORY], message, now())
     if not received.same_body:
         raise Conflict("这条消息和之前的编号重复了，请刷新页面后再发。")
+    if channel == visitor.WECHAT:  # the page shows the reply: no message to WeChat as well
+        await asyncio.to_thread(answers.take_passive, request.app[FACTORY], received.id, now())
     if not received.done:
         forward.hand_over(request.app, message)
     return json_response({"id": received.id, "key": page_key(message.key)}, status=202)
@@ -93,7 +96,7 @@ async def _take(
 def _keep(app: web.Application, name: str, photo: bytes) -> str:
     """Store a photo in the visitor's name; returns its token."""
     at = now()
-    owner = residents.profile(app[FACTORY], visitor.CHANNEL, name, at)
+    owner = residents.profile(app[FACTORY], *visitor.address(name), at)
     folder = app[SETTINGS].attachments_dir
     return attachments.store(app[FACTORY], folder, photo, at, resident_id=owner.id)
 

@@ -13,7 +13,7 @@ import jinja2
 from aiohttp import web
 from sqlalchemy.orm import sessionmaker
 
-from bot.desk import chat, errors, health, security, staff
+from bot.desk import chat, errors, health, security, staff, wechat_login
 from bot.desk.keys import FACTORY, HTTP, SETTINGS
 from bot.services import attachments
 from bot.settings import Settings, settings
@@ -38,6 +38,7 @@ def make_app(config: Settings, factory: sessionmaker) -> web.Application:
     app.router.add_get("/", _front_door)
     health.setup(app)
     chat.setup(app)
+    wechat_login.setup(app)
     staff.setup(app)
     return app
 

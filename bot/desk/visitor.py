@@ -1,7 +1,8 @@
 """Who is chatting: a random id in a long-lived signed cookie, the resident's address on `webchat`.
 
 The cookie is the only key to the history, so it is HttpOnly and cannot be made up. It names a
-browser, not a person: no log-in stands between a resident and a first message.
+browser, not a person: no log-in stands between a resident and a first message. Whoever comes in
+through WeChat's log-in (`wechat_login.py`) is `wechat:<openid>`: the same resident as in WeChat.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from bot.store.base import read_session
 from bot.store.models import Resident
 
 CHANNEL = "webchat"
+WECHAT = "wechat"
 COOKIE = "linli_visitor"
 YEAR = 365 * 24 * 3600
 
@@ -37,6 +39,12 @@ def verify(cookie: str, secret: str) -> str | None:
     return visitor if visitor and genuine else None
 
 
+def address(visitor: str) -> tuple[str, str]:
+    """Channel and address of the resident behind a visitor."""
+    prefix, colon, openid = visitor.partition(":")
+    return (WECHAT, openid) if colon and prefix == WECHAT else (CHANNEL, visitor)
+
+
 def known(request: web.Request) -> str | None:
     """The visitor of this request, if the browser has been here before."""
     return verify(request.cookies.get(COOKIE, ""), request.app[SETTINGS].secret_key)
@@ -44,7 +52,11 @@ def known(request: web.Request) -> str | None:
 
 def remember(request: web.Request, response: web.StreamResponse) -> None:
     """Give a new browser its id, and a returning one another year."""
-    visitor = known(request) or secrets.token_urlsafe(18)
+    keep(request, response, known(request) or secrets.token_urlsafe(18))
+
+
+def keep(request: web.Request, response: web.StreamResponse, visitor: str) -> None:
+    """Let the browser be this visitor from now on."""
     response.set_cookie(
         COOKIE,
         sign(visitor, request.app[SETTINGS].secret_key),
@@ -58,8 +70,11 @@ def remember(request: web.Request, response: web.StreamResponse) -> None:
 
 def resident_id(app: web.Application, visitor: str) -> int | None:
     """The resident behind a visitor; None before the first message (a mere look makes no row)."""
+    channel, external_id = address(visitor)
     with read_session(app[FACTORY]) as session:
         found: int | None = session.scalar(
-            select(Resident.id).where(Resident.channel == CHANNEL, Resident.external_id == visitor)
+            select(Resident.id).where(
+                Resident.channel == channel, Resident.external_id == external_id
+            )
         )
         return found

@@ -34,6 +34,7 @@ async def form(request: web.Request) -> web.StreamResponse:
 
 async def _page(request: web.Request, *, status: int = 200, **context: Any) -> web.Response:
     samples = await asyncio.to_thread(sample_logins, request.app[SETTINGS])
+    context["wecom"] = request.app[SETTINGS].wecom_enabled
     return await render(request, "login.html", status=status, samples=samples, **context)
 
 
