@@ -112,7 +112,7 @@ class CountFeaturizer(SparseFeaturizer, GraphComponent):
     @staticmethod
     def get_default_config() -> dict[str, Any]:
         """Longest character n-gram, and in how many sentences a gram must stand to be kept."""
-        return {**SparseFeaturizer.get_default_config(), "longest": 3, "least": 2}
+        return {**SparseFeaturizer.get_default_config(), "longest": 3, "least": 3}
 
     @classmethod
     def fingerprint_addon(cls, config: dict[str, Any]) -> str:

@@ -36,6 +36,15 @@ def _unit(rows: np.ndarray) -> np.ndarray:
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
 
 
+def project(rows: csr_matrix, directions: np.ndarray) -> np.ndarray:
+    """Sparse rows times directions; these may be in half precision, which halves their memory."""
+    found = np.zeros((rows.shape[0], directions.shape[1]), np.float32)
+    for i in range(rows.shape[0]):
+        span = slice(rows.indptr[i], rows.indptr[i + 1])
+        found[i] = rows.data[span] @ directions[rows.indices[span]].astype(np.float32)
+    return found
+
+
 @dataclass
 class Reducer:
     """Turns blocks into dense rows; holds the directions onto which counts are projected."""
@@ -55,7 +64,7 @@ class Reducer:
     def dense(self, blocks: Blocks) -> dict[str, np.ndarray]:
         """Blocks as dense rows on comparable scales."""
         return {
-            name: _unit(block @ self.directions)
+            name: _unit(project(block, self.directions))
             if issparse(block)
             else np.asarray(block, np.float32) * SCALES.get(name, 1.0)
             for name, block in blocks.items()
@@ -161,9 +170,9 @@ class Ensemble:
         """Read what `save` wrote."""
         meta = json.loads((folder / "ensemble.json").read_text("utf-8"))
         with np.load(folder / "ensemble.npz") as file:
-            arrays = {name: file[name].astype(np.float32) for name in file.files}
+            arrays = {name: file[name] for name in file.files}
         views = [
-            View(blocks, arrays[f"weights{i}"], arrays[f"bias{i}"])
+            View(blocks, arrays[f"weights{i}"].astype(np.float32), arrays[f"bias{i}"])
             for i, blocks in enumerate(meta["views"])
         ]
         alarm = views.pop() if meta["alarm"] else None

@@ -24,9 +24,9 @@ _ALARMS = (
     r"着火了|着火着火|起火|失火|火灾了|着起来了|烧(?:起来|着了)|火势|火苗|明火|火烛|救火|冒(?:浓|黑|大|白)?烟|浓烟"
     r"|(?:全|都|满屋子?)是(?:黑|浓)?烟|冒火(?:星|花)|爆炸(?!头)|自燃|有火(?![锅车腿气柴花])|炸了",
     # gas
-    r"(?:煤气|燃气|天然气|液化气)(?:罐|管|阀门?)?(?:好像|可能|在|都|好|很|被)?(?:一直)?"
+    r"(?:煤气|燃气|天然气|液化气|瓦斯)(?:罐|管|阀门?)?(?:好像|可能|在|都|好|很|被)?(?:一直)?"
     r"(?:泄漏|漏了|漏气|在漏|外泄|挖断|味(?:道)?(?:很|好|太|特别)?(?:大|重|浓))"
-    r"|(?:闻到|好大|一股|全是|都是)[^,。]{0,8}(?:煤气|燃气|天然气|液化气)味"
+    r"|(?:闻到|好大|一股|全是|都是)[^,。]{0,8}(?:煤气|燃气|天然气|液化气|瓦斯)味"
     r"|挖断[^,。]{0,4}(?:燃|煤|天然)气|一氧化碳中毒|煤气中毒",
     # one's own life
     r"不想活|想自杀|要自杀|想死(?!你|了你)|要跳(?:楼|河|桥)|想跳(?:楼|河|桥)|跳下去|割腕|活不下去"
@@ -49,8 +49,17 @@ _ALARMS = (
 _ALARM = re.compile("|".join(_ALARMS))
 # A report of the past, a question of rules, a plan or an insurance matter is not an alarm.
 _CALM = re.compile(
-    r"打不着|点不着|油烟|抽烟|急救(?:方法|培训|知识|箱)|怎样|怎么办理|去年|前年|上个?月|以前|曾经|当年|那年|\d年前|年前|上周|上次|之前|事后|怎么赔|赔偿|理赔|保险|报销|补偿|责任|起诉|判|法院|律师|咨询|建议|希望|关于|请求|反映|投诉|举报"
-    r"|以前|过一次|过几次|想(?:装|问|了解|给)|用(?:水|什么|啥)还是|培训|演练|讲座|宣传|预防|如何防|怎么预防|灭火器|报警器(?:价|多少|安装|哪|怎么)|吗[??]?$|多少钱|医院好|哪家|怎么治|原因|症状|治疗|后遗症|康复|鉴定|工伤|认定"
+    # sayings
+    r"(?:气|冻|吓|累|饿|笑|烦|急|热|冷|困|忙|渴|想|羡慕|难看|恨|美|丑)死|死机|死活|死心|打死(?:我)?(?:也|都)不|要人命|套牢"
+    r"|气炸|炸了肺|甩卖|杀价|杀青|杀虫|打药|火锅|火气|上火|恼火|火车|火爆|爆料|爆满|流量|油烟|抽烟|烧烤|打不着|点不着"
+    # rules, prevention, equipment, wishes
+    r"|怎么赔|赔偿|理赔|保险|报销|医保|补偿|补助|起诉|法院|律师|咨询|建议|希望|关于|请求|反映|投诉|举报"
+    r"|培训|演练|讲座|宣传|预防|防火|隐患|万一|知识|学习|想学|安检|灭火|消防(?:栓|通道|演|设施|检查|员)|报警器|保护器|按钮|围栏|没护栏"
+    r"|急救(?:方法|箱|培训)|多少钱|哪家|医院好|怎么治|原因|征兆|症状|治疗|后遗症|康复|鉴定|工伤|认定|检查一下|做(?:个)?检查"
+    r"|想(?:装|问|了解|给|换)|申请|安装|用(?:水|什么|啥)还是|什么时候(?:来|装|换|打|搞|喷)|吗[??]?$"
+    # the past
+    r"|去年|前年|上个?(?:月|礼拜|星期)|上周|上次|上回|前(?:几天|阵子|段时间)|以前|小时候|曾经|当年|那[年次场回]|\d年前|事后"
+    r"|过(?:一|几|两)?[次回]|出过|困过|关过|打过|处理结果|住哪"
 )
 _HURRY = re.compile(
     r"赶紧|赶快|马上|立刻|紧急|十万火急|急急|很急|太急|着急|快点|尽快派|来不及|水漫|淹|哗哗|喷|爆管|爆了|爆裂|停水|停电|没水|没电|断电|走失|走丢|不见了|联系不上|敲门没|没人应|几天没(?:见|出门)|没饭吃|断粮|冻|发烧"
@@ -75,10 +84,10 @@ def danger(text: str, reading: Reading, likely: float, sure: float) -> bool:
     """Danger by words or by the classifier; a calm text needs both, or a sure classifier."""
     alarm, calm = bool(_ALARM.search(text)), bool(_CALM.search(text))
     if calm:
-        return reading.alarm >= sure or (alarm and reading.alarm >= likely)
+        return reading.alarm >= (sure if alarm else 0.95)
     if reading.intent == "emergency" and reading.confidence >= 0.5:
         return True
-    talk = reading.item is None
+    talk = reading.item is None  # chatter must be more alarming than a matter
     return alarm or reading.alarm >= (sure + likely) / 2 or (not talk and reading.alarm >= likely)
 
 
@@ -89,7 +98,7 @@ class UrgencyReader(GraphComponent):
     @staticmethod
     def get_default_config() -> dict[str, Any]:
         """How alarming a text must be to the classifier (see `danger`)."""
-        return {"likely": 0.3, "sure": 0.85}
+        return {"likely": 0.3, "sure": 0.7}
 
     def __init__(self, config: dict[str, Any]) -> None:
         self._config = config
