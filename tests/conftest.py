@@ -1,6 +1,7 @@
 """What every test stands on: an environment of its own, away from the developer's."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,12 +29,17 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="session")
-def trained_model() -> Path:
-    """The youngest model in models/; trains one first where there is none."""
+def trained_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The youngest model in models/, alone in a folder; trains one first where there is none.
+
+    Alone, because a process started later in the session must not find a younger one.
+    """
     from bot.commands.train import newest_model
 
     if newest_model() is None:
         subprocess.run([sys.executable, "-m", "bot", "train"], cwd=ROOT, check=True)
     model = newest_model()
     assert model is not None
-    return model
+    alone = tmp_path_factory.mktemp("models") / model.name
+    shutil.copy(model, alone)
+    return alone
