@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test check format train bench bench-nlu bench-learning lock clean env dev
+.PHONY: help run test check format train bench bench-nlu bench-learning bench-dispatch lock clean env dev
 
 PY := .venv/bin/python
 ARGS ?=
@@ -46,13 +46,16 @@ format: dev ## 自动整理格式与导入顺序
 train: env ## 训练语言模型，写入 models/
 	@$(PY) -m bot train
 
-bench: bench-nlu bench-learning ## 跑全部基准测试，结果写入 bench/results/
+bench: bench-nlu bench-learning bench-dispatch ## 跑全部基准测试，结果写入 bench/results/
 
 bench-nlu: dev ## 语言理解的基准测试
 	@$(PY) -m bench.nlu $(ARGS)
 
 bench-learning: dev ## 审核队列省多少标注（与随机顺序相比）
 	@$(PY) -m bench.learning $(ARGS)
+
+bench-dispatch: dev ## 派单规则与轮流、最闲、随机相比：模拟一个街道的一年
+	@$(PY) -m bench.dispatch_sim $(ARGS)
 
 # The lists name no registry, so any mirror serves them; hashes keep them honest.
 LOCK = "$$(command -v uv || echo .uv/bin/uv)" pip compile -q --python-version 3.10 \

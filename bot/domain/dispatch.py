@@ -85,7 +85,7 @@ class Weights:
     load: float = 1.0
     nearness: float = 0.3
     knows_case: float = 0.5
-    breadth: float = 0.02  # per skill: who can do only this goes first, generalists stay free
+    breadth: float = 0.04  # per skill: who can do only this goes first, generalists stay free
     off_duty: float = 2.0  # only danger reaches people off duty, and those on duty come first
 
 

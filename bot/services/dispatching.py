@@ -16,12 +16,9 @@ from bot.services import outbox, wording
 from bot.services.clock import CALENDAR
 from bot.store.models import Assignment, Building, Member, OrgNode, Ticket
 
-# A danger ticket weighs as much as three ordinary ones on a member's desk.
-# One that waits for somebody else takes little of its owner's time.
 LOAD = case(
-    (Ticket.status == Status.SUSPENDED.value, 0.25),
-    (Ticket.urgency == "danger", 3.0),
-    (Ticket.urgency == "urgent", 2.0),
+    (Ticket.status == Status.SUSPENDED.value, dispatch.WAITING),
+    *((Ticket.clock_class == name, weight) for name, weight in dispatch.WORK.items()),
     else_=1.0,
 )
 HIDDEN_ROLES = (Role.DEPARTMENT_STAFF.value,)
