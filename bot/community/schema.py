@@ -50,6 +50,19 @@ class Phone(ConstrainedStr):
     regex = re.compile(r"^(1\d{10}|0\d{2,3}-?\d{7,8})$")
 
 
+class WeComUser(ConstrainedStr):
+    """A WeCom user id (企业微信账号); case does not matter."""
+
+    regex = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$")
+    to_lower = True
+
+
+class RobotVariable(ConstrainedStr):
+    """Name of an environment variable, such as LINLI_ROBOT_QINGHE_1."""
+
+    regex = re.compile(r"^LINLI_ROBOT_[A-Z0-9_]+$")
+
+
 class Span(ConstrainedStr):
     """Two clock times, "09:00-12:00"; an end not after the start means the next day."""
 
@@ -123,6 +136,8 @@ class Node(Strict):
     aliases: list[Text] = []
     address: Text | None
     phone: Phone | None
+    # Name of the environment variable with the key of the group's robot (企业微信群机器人).
+    robot: RobotVariable | None
 
 
 class Building(Strict):
@@ -161,6 +176,7 @@ class Member(Strict):
     duty: list[Key] = Field(..., min_items=1)
     capacity: int = Field(..., ge=1, le=200)
     home: Key | None
+    wecom: WeComUser | None
 
 
 class Relationship(Strict):

@@ -11,7 +11,6 @@ import datetime as dt
 from sqlalchemy import String, cast, delete, func, literal, or_, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from bot.platforms import choices, quota
 from bot.services import insert_ignore, outbox, residents
 from bot.store.base import read_session
 from bot.store.models import InboxMessage, Outbox, Resident
@@ -220,9 +219,7 @@ def set_media(factory: sessionmaker, inbox_id: int, media: dict) -> None:
 
 def forget(factory: sessionmaker, channel: str, user: str, now: dt.datetime) -> None:
     """The person left (取消关注): delete personal data, also what belongs to the platform."""
-    with factory.begin() as session:
-        quota.forget(session, channel, user)
-        choices.forget(session, channel, user)
+    with read_session(factory) as session:
         resident_id = session.scalar(
             select(Resident.id).where(Resident.channel == channel, Resident.external_id == user)
         )

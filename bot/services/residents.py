@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from bot.domain.errors import BadInput, NotFound
 from bot.domain.places import Known, Resolution, place_text, resolve
+from bot.platforms import choices, quota
 from bot.services import insert_ignore
 from bot.store.models import (
     Attachment,
@@ -148,6 +149,8 @@ def forget(factory: sessionmaker, resident_id: int, now: dt.datetime) -> None:
             )
             .values(text="", media={}, replies=None, sender=f"deleted-{resident_id}")
         )
+        for kept in (quota, choices):
+            kept.forget(session, resident.channel, resident.external_id)
         session.execute(
             delete(Outbox).where(
                 Outbox.recipient_kind == "resident", Outbox.recipient_id == resident_id

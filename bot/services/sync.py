@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -106,10 +107,17 @@ def _node(table: _Table, node: Node | Department, level: str, parent: OrgNode | 
         name=node.name,
         parent_id=parent.id if parent else None,
         phone=node.phone,
+        robot_key=_robot_key(node),
     )
     path = f"{parent.path if parent else '/'}{row.id}/"
     if row.path != path:
         row.path = path
+
+
+def _robot_key(node: Node | Department) -> str | None:
+    """The key of the group's robot: who has it can write to the group, so it is in no file."""
+    variable = node.robot if isinstance(node, Node) else None
+    return os.environ.get(variable) if variable else None
 
 
 def _buildings(
@@ -147,6 +155,7 @@ def _members(
             duty=_duty(community, member.duty),
             capacity=member.capacity,
             building_id=buildings[member.home].id if member.home else None,
+            wecom_userid=member.wecom,
         )
     for gone in table.deactivate_rest():
         gone.session_epoch += 1  # ends the log-ins of someone who left
