@@ -124,6 +124,7 @@ def _labelled(session: Session) -> np.ndarray:
 
 
 def _card(session: Session, row: Utterance, reason: str, names: dict[str, Choice]) -> Card:
+    votes = _votes(session, row.id)
     return Card(
         id=row.id,
         text=mask(row.text_masked),
@@ -131,18 +132,18 @@ def _card(session: Session, row: Utterance, reason: str, names: dict[str, Choice
         intent=_key(row) if row.item_key else row.intent or "",
         confidence=float(row.confidence or 0.0),
         at=row.at,
-        guesses=_guesses(row, names),
-        votes=_votes(session, row.id),
+        guesses=_guesses(row, names, [str(vote["intent"]) for vote in votes]),
+        votes=votes,
     )
 
 
-def _guesses(row: Utterance, names: dict[str, Choice]) -> list[Choice]:
-    """What the model thought, then other items of the likeliest category."""
+def _guesses(row: Utterance, names: dict[str, Choice], voted: list[str]) -> list[Choice]:
+    """What others said, what the model thought, then other items of the likeliest category."""
     ranked = [r["name"] for r in row.ranking or [] if r.get("name") != "nlu_fallback"]
-    wanted = [_key(row)] if row.item_key else []
+    wanted = voted + ([_key(row)] if row.item_key else [])
     for name in ranked:
-        wanted += [name] if name in names else _items_of(name, names)[:3]
-    wanted += [item for name in ranked[:1] for item in _items_of(name, names)]
+        wanted += [name] if name in names else _likest(name, names, row.text_masked)[:3]
+    wanted += [key for name in ranked[:1] for key in _likest(name, names, row.text_masked)]
     return [names[key] for key in dict.fromkeys(wanted) if key in names][:GUESSES]
 
 
@@ -152,8 +153,13 @@ def _key(row: Utterance) -> str:
     return item if "/" in item else f"{row.intent}/{item}"
 
 
-def _items_of(group: str, names: dict[str, Choice]) -> list[str]:
-    return [key for key, choice in names.items() if choice.group == group]
+def _likest(group: str, names: dict[str, Choice], text: str) -> list[str]:
+    """Items of a category, those whose names are most like the message first."""
+    keys = [key for key, choice in names.items() if choice.group == group]
+    if not keys:
+        return []
+    likeness = vectors([names[key].name for key in keys]) @ vectors([text])[0]
+    return [keys[int(place)] for place in np.argsort(-likeness)]
 
 
 def _votes(session: Session, utterance_id: int) -> list[dict[str, Any]]:

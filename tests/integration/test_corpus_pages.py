@@ -145,3 +145,52 @@ async def test_shadowing_shows_how_often_the_models_disagree(worker, database, t
     assert "旁听 2 条，看法不同 1 条" in page and "电梯坏了1" in page
     with database.factory() as session:
         assert session.get(ModelVersion, model_id).verdict == "green"
+
+
+async def test_a_sentence_is_tried_on_both_models_and_not_kept(
+    worker, database, tmp_path, monkeypatch
+):
+    from sqlalchemy import func
+
+    from bot.desk.admin.trial import Room
+    from bot.store.models import Utterance
+
+    async def ask(self, live, candidate, text):
+        assert (live.name, candidate.name, text) == ("old.tar.gz", "new.tar.gz", "电梯坏了")
+        read = {"confidence": 0.9, "danger": False}
+        return {
+            "live": {"intent": "greet", **read},
+            "candidate": {"intent": "housing/lift", **read},
+        }
+
+    monkeypatch.setattr(Room, "ask", ask)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "old.tar.gz").write_bytes(b"old")
+    model_id = enter_model(database, tmp_path, "new.tar.gz", report_of("green"))
+    await worker.get(f"/desk/corpus/models/{model_id}")
+    answer = await worker.send(
+        f"/desk/corpus/models/{model_id}/try", {"text": "电梯坏了"}, headers=HTMX
+    )
+    words = await answer.text()
+    assert "打招呼" in words and "住房" in words
+    with database.factory() as session:
+        assert session.scalar(select(func.count(Utterance.id))) == 0
+
+
+async def test_the_models_page_tells_what_is_live_and_who_switched(worker, database, tmp_path):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "old.tar.gz").write_bytes(b"old")
+    enter_model(database, tmp_path, "new.tar.gz", report_of("green"))
+    page = await worker.get("/desk/corpus/models")
+    assert "old.tar.gz" in page and "人工训练" in page and "体检通过" in page
+    assert "换回上一个模型" not in page  # there is none
+
+
+async def test_who_labelled_what_is_shown_to_the_second_reader(worker, database):
+    from bot.training import labels
+
+    other = staff_with(database, "street_desk")
+    message = hear(database, 1, "楼上吵")
+    labels.vote(database.factory, other, [message], "dispute/neighbour_noise", NOW, ask_second=True)
+    page = await worker.get("/desk/corpus/undecided")
+    assert "楼上吵" in page and other.name in page and "请您再看一眼" in page

@@ -198,3 +198,60 @@ def test_old_messages_go_and_labelled_ones_forget_who_said_them(database, dispat
 def test_nothing_in_history_means_no_votes(database):
     hear(database, 1, "水管漏水")
     assert history.learn(database.factory, NOW) == 0
+
+
+def told_by_ticket(database, item_key):
+    """An utterance that became a ticket of the sample catalogue."""
+    from tests.people import open_ticket, resident, ticket
+
+    number = open_ticket(database, resident(database)).number
+    opened = ticket(database, number)
+    message = hear(database, 1, "楼上漏水", item_key=item_key)
+    with database.factory.begin() as session:
+        session.get(Utterance, message).ticket_id = opened.id
+    return message, opened
+
+
+def test_an_item_that_staff_changed_becomes_a_label(database):
+    message, opened = told_by_ticket(database, "dispute/pets")
+    assert history.learn(database.factory, NOW) == 1
+    label = label_of(database, message)
+    assert (label.intent, label.source) == (opened.item_key, "staff")
+    assert history.learn(database.factory, NOW) == 0
+
+
+def test_a_return_that_names_the_owner_is_a_label_that_one_person_confirms(database, dispatcher):
+    from bot.store.models import ServiceItem, TicketEvent
+
+    with database.factory() as session:
+        owner, leak = session.execute(
+            select(OrgNode.name, ServiceItem.key)
+            .join(ServiceItem, ServiceItem.department_id == OrgNode.id)
+            .where(ServiceItem.active, ServiceItem.category == "education")
+            .order_by(ServiceItem.key)
+            .limit(1)
+        ).one()
+    message, opened = told_by_ticket(database, None)
+    with database.factory.begin() as session:
+        session.add(
+            TicketEvent(
+                ticket_id=opened.id,
+                at=NOW,
+                kind="return",
+                actor_kind="member",
+                data={"suggest": owner},
+            )
+        )
+    assert history.learn(database.factory, NOW) == 1
+    label = label_of(database, message)
+    assert (label.status, label.source) == ("second", "return")
+    with database.factory() as session:
+        item = session.get(ServiceItem, label.intent)
+        assert session.get(OrgNode, item.department_id).name == owner
+    (card,) = queue.undecided(database.factory, dispatcher, "second")
+    assert card.guesses[0].intent == label.intent and card.votes[0]["who"] == "工单记录"
+    labels.vote(database.factory, dispatcher, [message], leak, NOW)
+    assert (label_of(database, message).status, label_of(database, message).intent) == (
+        "approved",
+        leak,
+    )
