@@ -17,7 +17,7 @@ from bot.settings import ROOT
 from bot.store.models_training import ModelVersion, TrainingJob
 from bot.training import jobs
 from tests.integration.test_labels import staff_with
-from tests.stack import SECRET, TOKEN
+from tests.stack import SECRET, TOKEN, Stack
 
 NOW = dt.datetime(2026, 11, 24, 8, tzinfo=dt.timezone.utc)
 LATER = NOW + dt.timedelta(minutes=1)
@@ -156,6 +156,22 @@ def test_cancelled_training_ends_its_process_and_clears_up(sqlite_database, tmp_
         assert running.wait(30) == 3
     assert job_of(database, job_id).status == "cancelled"
     assert not list(tmp_path.glob("training/job-*"))
+
+
+@pytest.mark.stack
+def test_training_outlives_its_worker(sqlite_database, tmp_path):
+    database = sqlite_database
+    staff = staff_with(database, "dispatcher")
+    models = str(tmp_path / "models")
+    stack = Stack(tmp_path / "var", database.url, LINLI_MODELS_DIR=models).start("worker")
+    job_id = jobs.ask_training(database.factory, staff, 1, clock.now())
+    until(lambda: stage_of(database, job_id) == "学习中")
+    stack.kill("worker")
+    at = clock.now()
+    until(lambda: job_of(database, job_id).lease_until > at + jobs.LEASE)  # it still breathes
+    assert jobs.claim(database.factory, clock.now()) is None
+    jobs.cancel(database.factory, staff, job_id, clock.now())
+    until(lambda: job_of(database, job_id).status == "cancelled")
 
 
 @pytest.mark.stack
