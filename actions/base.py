@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from rasa_sdk import Action, Tracker
 from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from actions import words
 from actions.reading import from_message, from_payload
@@ -170,8 +171,9 @@ class LinliAction(Action, ABC):
         except LinliError as error:
             turn.tell(error.text)
             turn.outcome, events = "refused", []
-        except Exception:
+        except Exception as error:
             log.exception("%s failed", self.action)
+            retry_or_go_on(turn, error)
             turn.say("utter_failure")
             turn.outcome, events = "failed", []
         if self.records:
@@ -202,6 +204,16 @@ class LinliAction(Action, ABC):
             return []
         answered = turn.answered or turn.reading.tapped or old["turns"] + 1 >= PENDING_TURNS
         return [SlotSet(PENDING, None if answered else {**old, "turns": old["turns"] + 1})]
+
+
+# Channels that store each message first, and run the turn again when the action server fails.
+RETRYING = frozenset({"webchat", "wechat", "wecom"})
+
+
+def retry_or_go_on(turn: Turn, error: Exception) -> None:
+    """Let the channel try the turn again when only the database was away; else come back."""
+    if turn.channel in RETRYING and isinstance(error, OperationalError | InterfaceError):
+        raise error
 
 
 async def record(turn: Turn) -> None:

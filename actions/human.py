@@ -83,12 +83,8 @@ class ActionUnsure(LinliAction):
         """Short words, then the odd cases, then the likeliest two."""
         text = turn.reading.text
         turn.outcome = "fallback"
-        odd = odd_input(text)
-        if odd:
-            turn.say(odd)
-            return []
-        if short := _short_word(text):
-            turn.say(short)
+        if fixed := words.short_word(text) or words.odd_input(text):
+            turn.say(fixed)
             return []
         if turn.reading.urgency == "danger":
             turn.say("utter_emergency")
@@ -124,38 +120,6 @@ class ActionUnsure(LinliAction):
         return [SlotSet("asked", kept)]
 
 
-def odd_input(text: str) -> str | None:
-    """The response to input that cannot be read as Chinese at all."""
-    if not text.strip():
-        return "utter_empty"
-    if not words.has_words(text):
-        return "utter_no_words"
-    if words.is_foreign(text):
-        return "utter_foreign"
-    return None
-
-
-_SHORT = {
-    "utter_greet_again": "你好 您好 hello hi 在吗 在么 喂 hey 哈喽 嗨 有人吗",
-    "utter_thanks": "谢谢 谢啦 多谢 感谢 谢谢你 谢谢您 3q",
-    "utter_goodbye": "再见 拜拜 bye 拜 回见",
-    "utter_bot": "你是谁 你是机器人吗 你叫什么 你是人吗 真人吗",
-    "utter_menu": "菜单 帮助 help 怎么用 功能",
-    "utter_ok": "好 好的 嗯 行 ok 哦 知道了 收到 是 是的 对 可以",
-    "utter_deny": "不 不用 不是 算了 没有 不用了 取消",
-}
-
-
-def _short_word(text: str) -> str | None:
-    said = words.plain(text)
-    for response, known in _SHORT.items():
-        if said in known.split():
-            return response
-    if words.choice(text) is not None or (said.isdigit() and len(said) <= 3):
-        return "utter_number_alone"
-    return None
-
-
 class ActionDefaultFallback(LinliAction):
     """No rule fits: say so in words, and lose nothing."""
 
@@ -164,5 +128,5 @@ class ActionDefaultFallback(LinliAction):
     async def answer(self, turn: Turn) -> Events:
         """Odd input, or the menu."""
         turn.outcome = "fallback"
-        turn.say(odd_input(turn.reading.text) or "utter_not_understood")
+        turn.say(words.odd_input(turn.reading.text) or "utter_not_understood")
         return []

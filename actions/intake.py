@@ -9,8 +9,8 @@ from rasa_sdk import FormValidationAction, Tracker
 from rasa_sdk.events import FollowupAction, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
-from actions import catalogue, drafting, emergency, form_hearing, words
-from actions.base import Events, LinliAction, Turn, button, record
+from actions import catalogue, drafting, emergency, followup, form_hearing, words
+from actions.base import Events, LinliAction, Turn, button, record, retry_or_go_on
 from actions.drafting import Draft
 from actions.reading import MATTER_INTENTS, Matter, payload
 from actions.telling import tell_ticket
@@ -38,8 +38,14 @@ class ActionMatter(LinliAction):
         reading = turn.reading
         if reading.intent == "file_matter":
             return await self._chosen(turn)
+        if odd := words.odd_input(reading.text):
+            turn.say(odd)
+            return []
         if await emergency.is_danger(reading):
             return await emergency.handle(turn)
+        known = await followup.about_known(turn)
+        if known is not None:
+            return known
         turn.outcome = "form"
         item = (await catalogue.items()).get(reading.item or "")
         asks = len(reading.matters) == 1 and words.is_question(reading.text)
@@ -134,8 +140,9 @@ class ValidateIntakeForm(FormValidationAction):
         except LinliError as error:
             turn.tell(error.text)
             heard = form_hearing.ASK
-        except Exception:
+        except Exception as error:
             log.exception("intake form could not read a message")
+            retry_or_go_on(turn, error)
             turn.say("utter_failure")
             heard = form_hearing.ASK
         return await self._events(turn, draft, heard)
@@ -275,8 +282,9 @@ async def submit(turn: Turn, draft: Draft) -> Events:
     except LinliError as error:
         turn.tell(error.text)
         draft["place"] = None if isinstance(error, NotFound) else draft["place"]
-    except Exception:
+    except Exception as error:
         log.exception("tickets not opened")
+        retry_or_go_on(turn, error)
         turn.say("utter_submit_failed")
     else:
         await _tell_opened(turn, draft, opened)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from rasa_sdk.events import SlotSet
 
-from actions import emergency, home, intake, picking
+from actions import emergency, home, intake, picking, words
 from actions.base import Events, LinliAction, Turn, button
-from actions.human import odd_input
 from actions.picking import OPEN_STATES, RESOLVED
 from actions.reading import payload
 from bot.services import resident_steps
@@ -67,9 +66,11 @@ class ActionSmallTalk(LinliAction):
 
     async def answer(self, turn: Turn) -> Events:
         """Answer briefly; no ticket."""
-        odd = odd_input(turn.typed.text) if not turn.typed.tapped else None
-        names = {"bot_challenge": "utter_bot", "out_of_scope": "utter_out_of_scope"}
-        turn.say(odd or names.get(turn.reading.intent, f"utter_{turn.reading.intent}"))
+        fixed = None
+        if not turn.typed.tapped:
+            fixed = words.short_word(turn.typed.text) or words.odd_input(turn.typed.text)
+        names = {"bot_challenge": "utter_bot"}
+        turn.say(fixed or names.get(turn.reading.intent, f"utter_{turn.reading.intent}"))
         return []
 
 

@@ -109,9 +109,40 @@ def has_words(text: str) -> bool:
 
 
 def is_foreign(text: str) -> bool:
-    """Written without any Chinese character, though with letters."""
+    """Written in letters, with no Chinese character among them; a letter or two may be a place."""
     letters = [c for c in text if c.isalpha()]
-    return bool(letters) and not any("\u4e00" <= c <= "\u9fff" for c in letters)
+    return len(letters) > 5 and not any("\u4e00" <= c <= "\u9fff" for c in letters)
+
+
+def odd_input(text: str) -> str | None:
+    """The response to input that cannot be read as Chinese at all."""
+    if not text.strip():
+        return "utter_empty"
+    if not has_words(text):
+        return "utter_no_words"
+    return "utter_foreign" if is_foreign(text) else None
+
+
+_FIXED = {
+    "utter_greet_again": "你好 您好 hello hi 在吗 在么 喂 hey 哈喽 嗨 有人吗",
+    "utter_thanks": "谢谢 谢啦 多谢 感谢 谢谢你 谢谢您 3q thanks thankyou",
+    "utter_goodbye": "再见 拜拜 bye 拜 回见 goodbye",
+    "utter_bot": "你是谁 你是机器人吗 你叫什么 你是人吗 真人吗",
+    "utter_menu": "菜单 帮助 help 怎么用 功能",
+    "utter_ok": "好 好的 嗯 行 ok 哦 知道了 收到 是 是的 对 可以",
+    "utter_deny": "不 不用 不是 算了 没有 不用了 取消",
+}
+
+
+def short_word(text: str) -> str | None:
+    """The response to a bare word that says everything by itself, or to a lone figure."""
+    said = plain(text)
+    for response, known in _FIXED.items():
+        if said in known.split():
+            return response
+    if choice(text) is not None or (said.isdigit() and len(said) <= 3):
+        return "utter_number_alone"
+    return None
 
 
 def shorten(text: str, limit: int = 60) -> str:

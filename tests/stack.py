@@ -18,10 +18,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bot.settings import ROOT
+from tests.databases import Database
 
 PROCESSES = ("actions", "rasa", "desk", "worker")
 PORTS = ("rasa", "actions", "desk")
@@ -181,3 +183,11 @@ class Stack:
         )
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
+
+
+@dataclass(frozen=True)
+class Talk:
+    """Running processes and the database they work on."""
+
+    stack: Stack
+    database: Database

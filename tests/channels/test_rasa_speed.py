@@ -1,0 +1,46 @@
+"""The replacements of Rasa's code do what that code does, and are looked at when it changes."""
+
+import pytest
+from jsonschema import ValidationError
+from rasa.core.actions.action import RemoteAction
+from rasa.shared.core.events import Event, SlotSet, UserUttered
+
+from bot.channels import rasa_speed
+
+
+@pytest.fixture(autouse=True)
+def installed():
+    rasa_speed.install()
+
+
+@pytest.mark.parametrize("name", rasa_speed.KNOWN)
+def test_rasa_has_not_changed_underneath(name):
+    assert rasa_speed.fingerprint(name) == rasa_speed.KNOWN[name], (
+        f"{name} is not what the replacement was written for: read it again"
+    )
+
+
+def test_a_good_answer_of_an_action_passes():
+    good = {"events": [{"event": "slot", "name": "a", "value": 1}], "responses": [{"text": "好"}]}
+    assert RemoteAction("action_x", None)._validate_action_result(good)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"events": "none"}, {"events": [{"name": "no type"}]}, {"responses": "好"}]
+)
+def test_a_malformed_answer_is_still_refused(bad):
+    with pytest.raises(ValidationError):
+        RemoteAction("action_x", None)._validate_action_result(bad)
+
+
+def test_events_are_found_by_name_as_before():
+    for name in ("slot", "user", "bot", "action", "topic"):
+        assert Event.resolve_by_type(name) is rasa_speed.ORIGINALS["Event.resolve_by_type"](name)
+    assert Event.resolve_by_type("slot") is SlotSet
+    assert Event.resolve_by_type("unknown", UserUttered) is UserUttered
+
+
+def test_an_unknown_event_is_refused_each_time():
+    for _ in range(2):
+        with pytest.raises(ValueError, match="Unknown event"):
+            Event.resolve_by_type("no such event")
