@@ -52,14 +52,14 @@ class Desk:
     heard: list[Inbound] = field(default_factory=list)
 
 
-def make_settings(folder: Path, database: Database, **ports: int) -> Settings:
+def make_settings(folder: Path, database: Database, **more: object) -> Settings:
     """Settings of a desk of its own."""
     values = {
         "secret_key": SECRET,
         "rasa_token": TOKEN,
         "data_dir": str(folder),
         "database_url": database.url,
-        **ports,
+        **more,
     }
     return Settings.parse_obj(values)
 

@@ -27,6 +27,7 @@ from bot.store import queries
 
 KEY = re.compile(r"^[0-9A-Za-z-]{8,64}$")
 PAGE_LINES = 30
+MOST_LINES = 200
 MAX_LABEL = 100
 MESSAGES_A_MINUTE = 20
 THROTTLE = web.AppKey("THROTTLE", Throttle)
@@ -106,20 +107,19 @@ async def history(request: web.Request) -> web.Response:
     resident_id = await _resident(request)
     if resident_id is None:
         return json_response({"lines": [], "more": False, "unread": 0})
-    before = request.query.get("before", "")
+    word = request.query.get("before", "")
+    before = _line_id(word) if word else None
+    factory = request.app[FACTORY]
+    unread = await asyncio.to_thread(chat.unread, factory, resident_id)
+    # The first page reaches back to what is new, within reason.
+    size = PAGE_LINES if before else min(PAGE_LINES + unread, MOST_LINES)
     lines = await asyncio.to_thread(
-        chat.history,
-        request.app[FACTORY],
-        resident_id,
-        before=_line_id(before) if before else None,
-        limit=PAGE_LINES + 1,
+        chat.history, factory, resident_id, before=before, limit=size + 1
     )
-    unread = await asyncio.to_thread(chat.unread, request.app[FACTORY], resident_id)
-    shown = lines[-PAGE_LINES:]
     return json_response(
         {
-            "lines": [as_json(line) for line in shown],
-            "more": len(lines) > PAGE_LINES,
+            "lines": [as_json(line) for line in lines[-size:]],
+            "more": len(lines) > size,
             "unread": unread,
         }
     )

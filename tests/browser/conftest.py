@@ -22,9 +22,13 @@ ARGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium, once a session."""
+    """Debian's Chromium, once a module.
+
+    Not once a session: as long as Playwright runs, its event loop counts as this thread's, and no
+    asynchronous test could run after a browser test.
+    """
     path = shutil.which("chromium")
     if path is None:
         pytest.skip("no chromium on this machine: apt-get install chromium fonts-noto-cjk")

@@ -48,7 +48,9 @@ export function sendPhoto(key, blob) {
 
 export const history = (before) => ask(`/chat/history${before ? `?before=${before}` : ""}`);
 
-export const markRead = (upTo) => ask("/chat/read", json({ up_to: upTo })).catch(() => {});
+/** `keepalive`: the request outlives the page that is being left. */
+export const markRead = (upTo) =>
+  ask("/chat/read", { ...json({ up_to: upTo }), keepalive: true }).catch(() => {});
 
 /** A name for a message; sending it again under the same name is no second message. */
 export function newKey() {

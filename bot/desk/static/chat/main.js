@@ -32,7 +32,13 @@ function seen(id) {
   if (id <= read) return;
   read = id;
   clearTimeout(readTimer);
-  readTimer = setTimeout(() => markRead(read), READ_PAUSE);
+  readTimer = setTimeout(tellRead, READ_PAUSE);
+}
+
+function tellRead() {
+  clearTimeout(readTimer);
+  readTimer = 0;
+  markRead(read);
 }
 
 const tap = (payload, label) => outgoing.tap(payload, label);
@@ -53,6 +59,7 @@ const outgoing = new Outgoing(
 const composer = setUpComposer({ sendText: (words) => outgoing.text(words), tap });
 setUpPhotos((blob) => outgoing.photo(blob), tip);
 setUpViewer();
+window.addEventListener("pagehide", () => readTimer && tellRead());
 window.addEventListener("online", () => outgoing.retryAll());
 
 async function loadFirst() {
