@@ -16,6 +16,15 @@ from bot.store.scope import visible_to
 
 # Rows of concurrent transactions may appear out of the order of their ids: look back a little.
 LOOK_BACK = 50
+MAX_CHANGES = 500  # a page that was away for longer looks at everything anyway
+
+
+@dataclass(frozen=True)
+class Change:
+    """A ticket in scope, and its newest event."""
+
+    number: str
+    event: int
 
 
 @dataclass(frozen=True)
@@ -23,7 +32,7 @@ class News:
     """What one member has to hear of."""
 
     alerts: tuple[dict[str, str], ...] = ()  # {"kind", "text", "number"}
-    changed: tuple[str, ...] = ()  # numbers of tickets in scope
+    changed: tuple[Change, ...] = ()
 
 
 @dataclass
@@ -47,6 +56,24 @@ def start(factory: sessionmaker) -> Cursor:
     return cursor
 
 
+def newest(factory: sessionmaker) -> int:
+    """Id of the newest event: what a page shows that is read after this call."""
+    with read_session(factory) as session:
+        return session.scalar(select(func.max(TicketEvent.id))) or 0
+
+
+def changes_since(factory: sessionmaker, member_id: int, event: int) -> tuple[Change, ...]:
+    """Tickets in a member's scope with events after this one."""
+    with read_session(factory) as session:
+        rows = session.execute(
+            select(TicketEvent.ticket_id, TicketEvent.id)
+            .where(TicketEvent.id > event)
+            .order_by(TicketEvent.id.desc())
+            .limit(MAX_CHANGES)
+        ).all()
+        return _changed(session, member_id, dict(reversed(rows)))
+
+
 def _ids(session: Any, table: Any, newest: int) -> Iterable[int]:
     found: Iterable[int] = session.scalars(select(table.id).where(table.id > newest - LOOK_BACK))
     return found
@@ -68,14 +95,14 @@ def news(factory: sessionmaker, cursor: Cursor, member_ids: Iterable[int]) -> di
         return found
 
 
-def _new_events(session: Any, cursor: Cursor) -> set[int]:
-    """Ids of tickets with new events."""
+def _new_events(session: Any, cursor: Cursor) -> dict[int, int]:
+    """The newest event of each ticket that has new ones."""
     rows = session.execute(
-        select(TicketEvent.id, TicketEvent.ticket_id).where(
-            TicketEvent.id > cursor.event - LOOK_BACK
-        )
+        select(TicketEvent.id, TicketEvent.ticket_id)
+        .where(TicketEvent.id > cursor.event - LOOK_BACK)
+        .order_by(TicketEvent.id)
     ).all()
-    tickets = {ticket_id for id_, ticket_id in rows if id_ not in cursor.seen_events}
+    tickets = {ticket_id: id_ for id_, ticket_id in rows if id_ not in cursor.seen_events}
     cursor.event = max([cursor.event, *(id_ for id_, _ in rows)])
     cursor.seen_events = {id_ for id_, _ in rows}
     return tickets
@@ -101,16 +128,18 @@ def _alert(kind: str, payload: dict[str, Any]) -> dict[str, str]:
     return {"kind": kind, "text": payload.get("text", ""), "number": payload.get("number", "")}
 
 
-def _changed(session: Any, member_id: int, tickets: set[int]) -> tuple[str, ...]:
+def _changed(session: Any, member_id: int, tickets: dict[int, int]) -> tuple[Change, ...]:
     """Which of these tickets the member may see."""
     member = session.get(Member, member_id)
     if member is None or not tickets:
         return ()
-    return tuple(
-        session.scalars(
-            select(Ticket.number).where(Ticket.id.in_(tickets), visible_to(member)).limit(100)
-        )
+    rows = session.execute(
+        select(Ticket.id, Ticket.number)
+        .where(Ticket.id.in_(tickets), visible_to(member))
+        .order_by(Ticket.id.desc())
+        .limit(100)
     )
+    return tuple(Change(number, tickets[id_]) for id_, number in rows)
 
 
 @dataclass(frozen=True)

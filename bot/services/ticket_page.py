@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from bot.domain import sla
@@ -17,10 +17,12 @@ from bot.services.lifecycle import actors, co_task_of
 from bot.store import co_tasks
 from bot.store.base import read_session
 from bot.store.co_tasks import CoLine
-from bot.store.models import AccessLog, Assignment, Member, Ticket
+from bot.store.models import AccessLog, Assignment, Member, Ticket, TicketEvent
 from bot.store.models_life import CoTask, Suspension
 from bot.store.queries import Detail, detail, person, ticket_in_scope
 
+# Handed on, a task has to be accepted anew; reopened, the resident has to be called anew.
+ANEW = {("接单", Status.DISPATCHED.value), ("联系居民", Status.REOPENED.value)}
 OUTCOMES = {
     None: "当前",
     "accepted": "已接单",
@@ -63,6 +65,7 @@ class Page:
     is_assignee: bool
     sees_candidates: bool  # who was passed over, and why
     may_call: bool
+    last_event: int  # the newest that the page shows
     co_owner: str  # who answers beside the assignee once the ticket is late or reopened
     co_tasks: tuple[CoLine, ...]
     pause_asked: str | None  # what a request for a pause says, while it waits for an answer
@@ -82,6 +85,7 @@ def page(factory: sessionmaker, number: str, member_id: int, now: dt.datetime) -
     with read_session(factory) as session:
         ticket, member = load(session, number, member_id)
         as_ = actors(session, ticket, member)
+        last_event = _last_event(session, ticket.id)  # before the rest is read
         asked = suspension.pending(session, ticket)
         own = co_task_of(session, ticket, member_id)
         steps = _steps(ticket, as_, now, asked, own)
@@ -93,6 +97,7 @@ def page(factory: sessionmaker, number: str, member_id: int, now: dt.datetime) -
             is_assignee=Actor.ASSIGNEE in as_,
             sees_candidates=Actor.DISPATCHER in as_,
             may_call=bool(as_) and bool(ticket.resident.phone),
+            last_event=last_event,
             co_owner=person(
                 session.get(Member, ticket.co_owner_id) if ticket.co_owner_id else None
             ),
@@ -101,6 +106,11 @@ def page(factory: sessionmaker, number: str, member_id: int, now: dt.datetime) -
             if asked
             else None,
         )
+
+
+def _last_event(session: Session, ticket_id: int) -> int:
+    query = select(func.max(TicketEvent.id)).where(TicketEvent.ticket_id == ticket_id)
+    return session.scalar(query) or 0
 
 
 def _steps(
@@ -135,13 +145,11 @@ def _promises(ticket: Ticket, now: dt.datetime) -> tuple[Promise, ...]:
         ("办结", ticket.resolve_due, ticket.resolved_at),
     )
     over = Status(ticket.status) in {Status.REJECTED, Status.DUPLICATE, Status.WITHDRAWN}
-    # Taken from another level, the task has to be accepted anew.
-    waits = ticket.status == Status.DISPATCHED.value
     found = []
     for name, due, done in clocks:
         if due is None or (over and done is None):
             continue
-        done = None if name == "接单" and waits else done
+        done = None if (name, ticket.status) in ANEW else done
         paused = ticket.suspended_at is not None and name == "办结" and done is None
         found.append(Promise(name, due, done, (done or now) > due and not paused, paused))
     return tuple(found)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from bot.services import clock, residents
+from bot.services import clock, resident_steps, residents
 from tests.databases import Database
 from tests.desk_client import PASSWORD, photo
 from tests.desk_server import Desk, serve
@@ -62,8 +62,7 @@ def test_a_task_arrives_live_and_is_worked_on_to_the_end(
     shot(page, "desk-tasks")
 
     card.get_by_role("button", name="接单").tap()
-    expect(page.get_by_text("请在")).to_contain_text("前联系居民")
-    page.get_by_role("link", name="去联系居民").tap()
+    expect(page.get_by_text("已接单，请尽快联系居民")).to_be_visible()
     page.get_by_role("button", name="查看电话").tap()
     expect(page.get_by_role("link", name="13812341111")).to_be_visible()
     shot(page, "desk-ticket")
@@ -131,8 +130,6 @@ def test_what_is_being_typed_survives_news_of_the_ticket(desk: Desk, phone: Call
     expect(page.get_by_label("实时连接正常")).to_be_visible()
     page.get_by_role("link", name="记录", exact=True).tap()
     page.get_by_role("dialog").get_by_role("textbox").fill("写到一半")
-    from bot.services import resident_steps
-
     me = ticket(database, number).resident_id
     resident_steps.add(database.factory, number, me, "又开始漏了", clock.now(), key="m2")
     expect(page.get_by_role("status").get_by_text("提醒", exact=True)).to_be_attached()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import AsyncIterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import TestServer, make_mocked_request
 
-from bot.desk.staff.access import local_path
+from bot.desk.staff.access import client_address, local_path
 from bot.services import clock
 from tests.databases import Database
 from tests.desk_client import HTMX, PASSWORD, Browser, browser, desk
@@ -227,3 +228,22 @@ async def test_sample_log_ins_show_only_in_demonstrations(database: Database, tm
     for demo, shown in ((True, True), (False, False)):
         async with desk(database, tmp_path, demo=demo) as server, browser(server) as stranger:
             assert (PASSWORD in await stranger.get("/desk/login")) is shown
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "address"),
+    [
+        ("203.0.113.7", "", "203.0.113.7"),
+        ("203.0.113.7", "198.51.100.1", "203.0.113.7"),  # anybody can write that header
+        ("127.0.0.1", "198.51.100.1", "198.51.100.1"),
+        ("127.0.0.1", "10.0.0.1, 198.51.100.1", "198.51.100.1"),  # what our proxy itself saw
+        ("127.0.0.1", "nonsense", "127.0.0.1"),
+    ],
+)
+def test_only_a_proxy_on_this_machine_is_believed_about_addresses(
+    peer: str, forwarded: str, address: str
+):
+    transport = Mock(get_extra_info=lambda key, default=None: {"peername": (peer, 1)}.get(key))
+    headers = {"X-Forwarded-For": forwarded} if forwarded else {}
+    request = make_mocked_request("GET", "/desk/login", headers=headers, transport=transport)
+    assert client_address(request) == address

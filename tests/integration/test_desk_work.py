@@ -67,7 +67,8 @@ async def test_a_task_goes_through_the_three_boxes(staff: Browser, database: Dat
     assert number in todo and "漏水维修" in todo and "派给我" in todo
     assert "还剩1小时45分" in todo  # two hours to accept, 15 minutes have passed
     response = await staff.step(number, "accept", **{"from": "list"})
-    assert "已接单" in await response.text() and "HX-Trigger" in response.headers
+    assert response.headers["HX-Redirect"] == f"/desk/tickets/{number}"
+    assert "已接单，请尽快联系居民" in await staff.get(f"/desk/tickets/{number}")
     assert number not in await staff.get("/desk")
     assert number in await staff.get("/desk?box=doing")
     await staff.step(number, "contact", note="已电话联系")
@@ -191,7 +192,7 @@ async def test_of_two_pages_that_accept_the_second_reads_that_it_is_taken(
 ):
     assert (await staff.step(number, "accept", once="a", **{"from": "list"})).status == 200
     second = await staff.step(number, "accept", once="b", **{"from": "list"})
-    assert second.status == 422 and "已被接单" in await second.text()
+    assert second.status == 409 and await second.text() == "已被接单。"
 
 
 @pytest.mark.parametrize("step", ["resolve", "return", "reject"])
@@ -280,7 +281,8 @@ async def test_a_new_task_arrives_live_and_only_where_it_belongs(
         name, alert = await asyncio.wait_for(anext(heard), 20)
         assert (name, alert["kind"], alert["number"]) == ("alert", "task_card", number)
         assert "新任务" in alert["text"]
-        assert await asyncio.wait_for(anext(heard), 20) == ("change", [number])
+        name, changes = await asyncio.wait_for(anext(heard), 20)
+        assert (name, list(changes)) == ("change", [number])
         elsewhere = await asyncio.to_thread(
             lambda: (
                 open_ticket(
@@ -293,6 +295,24 @@ async def test_a_new_task_arrives_live_and_only_where_it_belongs(
         assert (name, alert["number"]) == ("alert", elsewhere)
         mine.close()
         theirs.close()
+
+
+async def test_what_happened_before_the_line_was_up_is_not_missed(
+    staff: Browser, database: Database, number: str
+):
+    seen = re.search(r'data-seen="(\d+)"', await staff.get("/desk"))
+    assert seen
+    start_work(database, number)
+    for options in (
+        {"params": {"since": seen[1]}},
+        {"params": {"since": "999"}, "headers": {"Last-Event-ID": seen[1]}},
+    ):
+        stream = await staff.client.get("/desk/stream", **options)
+        heard = events(stream)
+        await anext(heard)
+        name, changes = await asyncio.wait_for(anext(heard), 20)
+        assert (name, list(changes)) == ("change", [number])
+        stream.close()
 
 
 async def test_an_urge_of_the_resident_is_heard_and_stays_listed(

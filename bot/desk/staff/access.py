@@ -109,6 +109,12 @@ async def _known(request: web.Request, session: Session) -> Staff | None:
     return staff
 
 
+async def still_in(request: web.Request) -> bool:
+    """Whether the log-in of a long-lived request is good to this moment."""
+    session = await aiohttp_session.get_session(request)
+    return await asyncio.to_thread(_look_up, request.app, dict(session)) is not None
+
+
 def _look_up(app: web.Application, session: dict[str, Any]) -> Staff | None:
     factory = app[FACTORY]
     if once.is_spent(factory, session["sid"]):

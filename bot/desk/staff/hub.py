@@ -12,9 +12,9 @@ from aiohttp import web
 from sqlalchemy.orm import sessionmaker
 
 from bot.desk.keys import FACTORY
-from bot.desk.staff.access import staff_of
-from bot.services import live, members
-from bot.services.live import News
+from bot.desk.staff.access import staff_of, still_in
+from bot.services import live
+from bot.services.live import Change, News
 
 log = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
@@ -73,7 +73,10 @@ HUB = web.AppKey("HUB", Hub)
 
 @routes.get("/stream")
 async def stream(request: web.Request) -> web.StreamResponse:
-    """Server-sent events: `alert` with words, `change` with ticket numbers."""
+    """Server-sent events: `alert` with words, `change` with tickets and their newest event.
+
+    `since` is the newest event that the page shows; a page that comes back goes on from its last.
+    """
     response = web.StreamResponse(
         headers={
             "Content-Type": "text/event-stream; charset=utf-8",
@@ -87,30 +90,44 @@ async def stream(request: web.Request) -> web.StreamResponse:
         contextlib.suppress(ConnectionResetError),
     ):
         await response.write(b"retry: 2000\nevent: hello\ndata: {}\n\n")
+        await _catch_up(request, response)
         await _pass_on(request, response, queue)
     return response
+
+
+async def _catch_up(request: web.Request, response: web.StreamResponse) -> None:
+    """What happened between the reading of the page and this connection."""
+    for text in (request.headers.get("Last-Event-ID", ""), request.query.get("since", "")):
+        if text.isascii() and text.isdigit() and len(text) < 16:
+            factory, me = request.app[FACTORY], staff_of(request).id
+            changes = await asyncio.to_thread(live.changes_since, factory, me, int(text))
+            await _send_changes(response, changes)
+            return
+
+
+async def _send_changes(response: web.StreamResponse, changes: tuple[Change, ...]) -> None:
+    if changes:
+        last = max(change.event for change in changes)
+        body = _event("change", {change.number: change.event for change in changes})
+        await response.write(f"id: {last}\n".encode() + body)
 
 
 async def _pass_on(
     request: web.Request, response: web.StreamResponse, queue: asyncio.Queue[News | None]
 ) -> None:
-    staff = staff_of(request)
     while True:
         try:
             news = await asyncio.wait_for(queue.get(), KEEP_ALIVE_SECONDS)
         except asyncio.TimeoutError:
             await response.write(b": here\n\n")
-            # Logged out elsewhere, or deactivated: nothing more for this page.
-            factory = request.app[FACTORY]
-            if not await asyncio.to_thread(members.by_id, factory, staff.id, staff.epoch):
+            if not await still_in(request):  # logged out, or deactivated
                 return
             continue
         if news is None:
             return
         for alert in news.alerts:
             await response.write(_event("alert", alert))
-        if news.changed:
-            await response.write(_event("change", news.changed))
+        await _send_changes(response, news.changed)
 
 
 def _event(name: str, data: object) -> bytes:

@@ -12,7 +12,7 @@ from bot.desk.keys import FACTORY
 from bot.desk.staff import sheets
 from bot.desk.staff.access import staff_of
 from bot.desk.staff.render import render, wants_fragment
-from bot.services import clock, ticket_page
+from bot.services import clock, live, ticket_page
 from bot.services.wording import local
 from bot.store import queue as store
 from bot.store.queue import SHOWS, Search
@@ -48,6 +48,7 @@ def address(search: Search, **changes: Any) -> str:
 async def queue(request: web.Request) -> web.StreamResponse:
     """Tickets in my scope."""
     search = search_of(request.query)
+    seen = await asyncio.to_thread(live.newest, request.app[FACTORY])  # before the rest is read
     found = await asyncio.to_thread(
         store.queue, request.app[FACTORY], staff_of(request).id, search, clock.now()
     )
@@ -60,6 +61,7 @@ async def queue(request: web.Request) -> web.StreamResponse:
         page=min(search.page, found.pages),
         shows=SHOWS,
         address=address,
+        seen=seen,
         tab="queue",
     )
 

@@ -175,13 +175,7 @@ async def _refused(
 ) -> web.StreamResponse:
     """The form again, filled as it was, with what was wrong."""
     if request["form"].get("from") == "list" and wants_fragment(request):
-        return await render(
-            request,
-            "_card_done.html",
-            status=422,
-            number=request.match_info["number"],
-            error=error.text,
-        )
+        raise error  # there is no form to show it in: the list tells it and looks again
     page = await _page(request)  # out of scope: NotFound, as everywhere
     return await _render(
         request,
@@ -200,12 +194,10 @@ async def _done(request: web.Request, form: StepForm, number: str) -> web.Stream
     if not wants_fragment(request):
         await tell(request, form.done)
         raise web.HTTPSeeOther(f"/desk/tickets/{number}")
-    told = {"HX-Trigger": ascii_json({"desk:done": {"text": form.done}})}
     if request["form"].get("from") == "list":
-        page = await _page(request)
-        return await render(
-            request, "_card_done.html", headers=told, number=number, promises=page.promises
-        )
+        await tell(request, form.done)
+        return web.Response(headers={"HX-Redirect": f"/desk/tickets/{number}"})
+    told = {"HX-Trigger": ascii_json({"desk:done": {"text": form.done}})}
     put = {"HX-Retarget": "#ticket", "HX-Reswap": "outerHTML"}
     try:
         return await show(request, number, headers=told | put)

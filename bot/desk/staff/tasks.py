@@ -23,6 +23,7 @@ async def tasks(request: web.Request) -> web.StreamResponse:
     factory = request.app[FACTORY]
     box = request.query.get("box", "todo")
     box = box if box in queries.BOXES else "todo"
+    seen = await asyncio.to_thread(live.newest, factory)  # before the rest is read
     rows = await asyncio.to_thread(queries.my_tickets, factory, staff.id, box, now)
     co_rows = await asyncio.to_thread(co_tasks.mine, factory, staff.id, box, now)
     counts = await asyncio.to_thread(box_counts, factory, staff.id)
@@ -35,8 +36,15 @@ async def tasks(request: web.Request) -> web.StreamResponse:
         rows=rows,
         co_rows=co_rows,
         counts=counts,
+        seen=seen,
         tab="tasks",
     )
+
+
+@routes.get("/")
+async def slash(_request: web.Request) -> web.StreamResponse:
+    """The same page by a common misspelling."""
+    raise web.HTTPFound("/desk")
 
 
 @routes.get("/alerts")

@@ -30,6 +30,7 @@ document.addEventListener("htmx:responseError", (event) => {
   if (event.detail.xhr.status === 401) return; // htmx goes to the log-in page
   const words = event.detail.xhr.responseText;
   toast(words.length < 200 ? words : "操作没有成功，请稍后再试。", { bad: true });
+  htmx.trigger(document.body, "desk:change"); // what was shown is no longer so
 });
 document.addEventListener("htmx:sendError", () => toast("网络不通，请稍后再试。", { bad: true }));
 
@@ -72,10 +73,7 @@ document.addEventListener("htmx:afterSwap", (event) => {
   }
 });
 
-let ownUntil = 0; // what this page did itself is not news to it
-
 document.addEventListener("desk:done", (event) => {
-  ownUntil = Date.now() + 3000;
   if ($("#fresh")) $("#fresh").hidden = true;
   $("#sheet")?.close();
   toast(event.detail.text);
@@ -116,26 +114,24 @@ function busy() {
   return $("#sheet")?.open || $("details.more[open]") || shown?.contains($("#phone .phone__call"));
 }
 
-function changed(numbers) {
-  htmx.trigger(document.body, "desk:change");
+// `events`: the newest event of each changed ticket. What is shown already is no news.
+function changed(events) {
+  const newest = Math.max(...Object.values(events));
+  const list = $("#tasks, #queue");
+  if (list && newest > Number(list.dataset.seen)) htmx.trigger(document.body, "desk:change");
   const ticket = $("#ticket");
-  if (!ticket || !numbers.includes(ticket.dataset.number)) return;
-  if (Date.now() < ownUntil) return;
+  if (!ticket || !(events[ticket.dataset.number] > Number(ticket.dataset.seen))) return;
   if (busy()) $("#fresh").hidden = false;
   else htmx.trigger(ticket, "desk:refresh");
 }
 
-function refreshAll() {
-  changed([$("#ticket")?.dataset.number]);
-}
-
 function listen(address) {
-  const source = new EventSource(address);
+  const seen = $("[data-seen]")?.dataset.seen;
+  const source = new EventSource(seen ? `${address}?since=${seen}` : address);
   const lamp = $("#live");
   source.addEventListener("hello", () => {
     lamp?.classList.add("is-on");
     lamp?.setAttribute("aria-label", "实时连接正常");
-    refreshAll(); // what came before the line was up
   });
   source.addEventListener("change", (event) => changed(JSON.parse(event.data)));
   source.addEventListener("alert", (event) => {
