@@ -21,6 +21,7 @@ from bot.services.intake import MAX_DESCRIPTION
 from bot.store import queries
 
 Draft = dict[str, Any]
+FORM = "intake_form"
 MAX_MATTERS = 3
 MAX_CHOICES = 6
 UNSURE_ITEM = 0.3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import Any
 
 from rasa_sdk.events import ActiveLoop, SlotSet
@@ -20,20 +21,55 @@ SAME_ALARM = dt.timedelta(minutes=30)
 DEFAULT_ITEM = "emergency/medical_emergency"
 
 
+# Words of danger now. The model's judgement alone, against the intent, is not enough to alarm two
+# levels about a leaking roof: then the numbers are said, and alarming is one tap away.
+_NOW = re.compile(
+    r"救命|救人|快来人|着火|起火|失火|火灾|冒烟|爆炸|煤气味|燃气味|泄漏|漏气|昏|晕|没(?:有)?(?:呼吸|意识|气了)"
+    r"|流血|大出血|抽搐|触电|溺水|落水|被困|困在|困住|持刀|拿刀|砍|捅|自杀|轻生|不想活|跳楼|割腕|农药|遗书|快死|要死"
+)
+LIKELY = 0.05
+
+
 async def is_danger(reading: Reading) -> bool:
-    """Whether life may be at risk, by intent, by urgency, or because the item says so."""
+    """Whether life may be at risk: by intent, by item, or by urgency with a sign of its own."""
+    if reading.intent == "emergency":
+        return True
     if reading.tapped:
         return False
-    if reading.intent == "emergency" or (reading.is_matter and reading.urgency == "danger"):
-        return True
     item = (await catalogue.items()).get(reading.item or "")
-    return item is not None and item.urgency == "danger"
+    if item is not None and item.urgency == "danger":
+        return True
+    return may_be_danger(reading) and (_emergency_share(reading) or bool(_NOW.search(reading.text)))
+
+
+def may_be_danger(reading: Reading) -> bool:
+    """The model hears danger in a matter; reason to name the numbers to call."""
+    return reading.is_matter and reading.urgency == "danger"
+
+
+def _emergency_share(reading: Reading) -> bool:
+    shares = [r for r in reading.ranking if r["name"] == "emergency"]
+    return bool(shares) and float(shares[0]["confidence"]) >= LIKELY
+
+
+def alarm_button() -> dict[str, str]:
+    """One tap from an ordinary card to an alarm."""
+    return button("情况紧急，马上上报", payload("emergency"))
+
+
+def _told(turn: Turn) -> str:
+    """The words of the alarm; of a tap, those told before it."""
+    if not turn.typed.tapped:
+        return turn.typed.text
+    draft = turn.slot("draft") or {}
+    told = [m["text"] for m in draft.get("matters") or ()]
+    return "；".join(told) or (turn.slot("asked") or {}).get("text") or "居民紧急求助"
 
 
 async def handle(turn: Turn) -> Events:
     """Answer first, then alert people; ask for the place last."""
     turn.outcome = "danger"
-    key = await _item(turn.reading)
+    key = await _item(turn)
     item = (await catalogue.items())[key]
     turn.say("utter_self_harm" if key == "emergency/self_harm" else "utter_emergency")
     if key != "emergency/self_harm" and item.answer:
@@ -58,24 +94,29 @@ def _over() -> Events:
     return [ActiveLoop(None), *gone]
 
 
-async def _item(reading: Reading) -> str:
+async def _item(turn: Turn) -> str:
     """The item of the danger; never None."""
-    known = await catalogue.items()
-    dangers = [m.item for m in reading.matters if m.item in known]
+    known, reading = await catalogue.items(), turn.reading
+    drafted = [m["item"] for m in (turn.slot("draft") or {}).get("matters") or ()]
+    told = [m.item for m in reading.matters] or drafted
+    dangers = [str(key) for key in told if key in known]
     for key in dangers:
-        if known[str(key)].urgency == "danger":
-            return str(key)
-    worded = [k for k in await catalogue.items_in_words(reading.text) if k.startswith("emergency/")]
+        if known[key].urgency == "danger":
+            return key
+    worded = [k for k in await catalogue.items_in_words(_told(turn)) if k.startswith("emergency/")]
     if worded:
         return worded[0]
     likely = [k for k in reading.choices if k.startswith("emergency/") and k in known]
-    return likely[0] if likely else (str(dangers[0]) if dangers else DEFAULT_ITEM)
+    return likely[0] if likely else (dangers[0] if dangers else DEFAULT_ITEM)
 
 
-async def _place(turn: Turn) -> dict[str, object]:
+async def _place(turn: Turn) -> dict[str, Any]:
+    drafted = (turn.slot("draft") or {}).get("place") or {}
     draft = drafting.new(turn, (Matter(turn.reading.text, None),))
     await drafting.fill_from_message(turn, draft, turn.reading)
-    return draft.get("place") or {}
+    return (draft.get("place") if turn.reading.place else None) or (
+        drafted if drafted.get("building_id") else draft.get("place") or {}
+    )
 
 
 async def _same_alarm(turn: Turn, key: str) -> OwnTicket | None:
@@ -90,21 +131,21 @@ async def _same_alarm(turn: Turn, key: str) -> OwnTicket | None:
 async def _repeat(turn: Turn, ticket: OwnTicket) -> None:
     profile = await turn.profile()
     await turn.call(
-        resident_steps.add, ticket.number, profile.id, turn.reading.text, turn.now, key=turn.key
+        resident_steps.add, ticket.number, profile.id, _told(turn), turn.now, key=turn.key
     )
     phone = f"，电话 {ticket.phone}" if ticket.phone else ""
     turn.say("utter_alarm_again", number=ticket.number, who=ticket.who, tel=phone)
 
 
-async def _open(turn: Turn, key: str, place: dict[str, object]) -> Opened:
+async def _open(turn: Turn, key: str, place: dict[str, Any]) -> Opened:
     profile = await turn.profile()
     draft = intake.Draft(
         resident_id=profile.id,
         item_key=key,
-        description=turn.reading.text or "紧急求助",
-        building_id=place.get("building_id"),  # type: ignore[arg-type]
-        unit=place.get("unit"),  # type: ignore[arg-type]
-        room=place.get("room"),  # type: ignore[arg-type]
+        description=_told(turn),
+        building_id=place.get("building_id"),
+        unit=place.get("unit"),
+        room=place.get("room"),
         urgency="danger",
     )
     return await turn.call(intake.open_ticket, draft, idempotency_key=turn.key, now=turn.now)

@@ -68,6 +68,8 @@ async def hear(turn: Turn, draft: Draft, stage: str | None) -> str:
 
 async def _hear_tap(turn: Turn, draft: Draft) -> str:
     reading = turn.reading
+    if reading.intent == "emergency":
+        return DANGER
     if reading.intent in {"affirm", "deny"}:
         return YES if reading.intent == "affirm" and drafting.is_complete(draft) else _deny(reading)
     if reading.intent == "skip":

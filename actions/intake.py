@@ -1,13 +1,11 @@
-"""From what a resident tells to tickets: the matter, the form, the card, the submission."""
+"""From what a resident tells to tickets: the matter that opens the form, and the submission."""
 
 from __future__ import annotations
 
 import logging
 from typing import Any
 
-from rasa_sdk import FormValidationAction, Tracker
 from rasa_sdk.events import FollowupAction, SlotSet
-from rasa_sdk.executor import CollectingDispatcher
 
 from actions import catalogue, drafting, emergency, followup, form_hearing, words
 from actions.base import Events, LinliAction, Turn, button, record, retry_or_go_on
@@ -19,12 +17,6 @@ from bot.services import intake, residents, utterances
 from bot.services.intake import Opened
 
 log = logging.getLogger(__name__)
-FORM = "intake_form"
-CARD_BUTTONS = [
-    button("确认提交", payload("affirm")),
-    button("改一改", payload("edit_intake")),
-    button("不提交", payload("deny")),
-]
 
 
 class ActionMatter(LinliAction):
@@ -46,6 +38,8 @@ class ActionMatter(LinliAction):
         known = await followup.about_known(turn)
         if known is not None:
             return known
+        if emergency.may_be_danger(reading):
+            turn.say("utter_emergency")
         turn.outcome = "form"
         item = (await catalogue.items()).get(reading.item or "")
         asks = len(reading.matters) == 1 and words.is_question(reading.text)
@@ -110,127 +104,13 @@ async def start(
         if len(draft["items"]) > 1:
             draft["matters"][0]["item"] = None
     await drafting.fill_from_message(turn, draft, reading)
+    draft["alarm"] = emergency.may_be_danger(turn.reading)
     return [
         SlotSet("draft", draft),
         SlotSet("confirmation", None),
         SlotSet("photos", None),
-        FollowupAction(FORM),
+        FollowupAction(drafting.FORM),
     ]
-
-
-class ValidateIntakeForm(FormValidationAction):
-    """Takes each message into the draft and says what the form asks next."""
-
-    def name(self) -> str:
-        """Name in domain.yml."""
-        return f"validate_{FORM}"
-
-    async def run(
-        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]
-    ) -> Events:
-        """Rasa's entry: on a fresh message, on activation, and after an interruption."""
-        turn = Turn(dispatcher, tracker)
-        draft = drafting.of(turn)
-        if draft is None:
-            return [SlotSet("requested_slot", None)]
-        if not _is_fresh(tracker):
-            return [SlotSet("requested_slot", drafting.missing(draft))]
-        try:
-            heard = await form_hearing.hear(turn, draft, turn.slot("requested_slot"))
-        except LinliError as error:
-            turn.tell(error.text)
-            heard = form_hearing.ASK
-        except Exception as error:
-            log.exception("intake form could not read a message")
-            retry_or_go_on(turn, error)
-            turn.say("utter_failure")
-            heard = form_hearing.ASK
-        return await self._events(turn, draft, heard)
-
-    @staticmethod
-    async def _events(turn: Turn, draft: Draft, heard: str) -> Events:
-        if heard == form_hearing.REJECT:
-            return []  # Rasa then looks for the rule of the intent
-        if heard != form_hearing.DANGER:
-            turn.outcome = "form"
-            await record(turn)
-        if heard == form_hearing.ASK:
-            return [SlotSet("draft", draft), SlotSet("requested_slot", drafting.missing(draft))]
-        return [
-            SlotSet("draft", draft),
-            SlotSet("confirmation", heard),
-            SlotSet("requested_slot", None),
-        ]
-
-
-def _is_fresh(tracker: Tracker) -> bool:
-    """Whether the form runs on a message nobody has handled yet (Rasa adds the form itself)."""
-    names = [e["name"] for e in reversed(tracker.events) if e.get("event") == "action"]
-    return len(names) > 1 and names[0] == FORM and names[1] == "action_listen"
-
-
-class AskItem(LinliAction):
-    """Which of several items it is."""
-
-    action = "action_ask_intake_form_item"
-    records = False
-
-    async def answer(self, turn: Turn) -> Events:
-        """Ask with the likeliest as buttons."""
-        draft, known = drafting.of(turn) or {}, await catalogue.items()
-        options = [key for key in draft.get("items") or () if key in known][:4]
-        buttons = [button(known[k].name, payload("file_matter", item=k)) for k in options]
-        other = payload("file_matter", item=form_hearing.HAND_OVER_ITEM)
-        turn.say("utter_ask_item", buttons=[*buttons, button("都不是，转人工", other)])
-        return []
-
-
-class AskPlace(LinliAction):
-    """Where it is; may be skipped."""
-
-    action = "action_ask_intake_form_place"
-    records = False
-
-    async def answer(self, turn: Turn) -> Events:
-        """Ask according to what is known of the place already."""
-        draft = drafting.of(turn) or {}
-        parts = draft.get("parts") or {}
-        skip = button("跳过", payload("skip"))
-        if draft.get("hint") == "no_words":
-            turn.say("utter_no_words")
-        if draft.get("places"):
-            buttons = [*drafting.place_buttons(draft), skip]
-            said = drafting.said_place(parts)
-            response = (
-                "utter_ask_which_estate" if parts.get("building") else "utter_ask_which_building"
-            )
-            turn.say(response, buttons=buttons, said=said)
-        elif draft.get("unknown"):
-            turn.say("utter_unknown_place", buttons=[skip], said=draft["unknown"])
-        else:
-            turn.say("utter_ask_place", buttons=[skip])
-        return []
-
-
-class AskConfirmation(LinliAction):
-    """The card."""
-
-    action = "action_ask_intake_form_confirmation"
-    records = False
-
-    async def answer(self, turn: Turn) -> Events:
-        """Show what will be filed; its words tell how to correct it."""
-        draft = drafting.of(turn)
-        if draft is None:
-            return []
-        if draft.get("hint") == "no_words":
-            turn.say("utter_no_words")
-        if draft.get("editing"):
-            turn.say("utter_ask_change")
-            return []
-        card = {"type": "confirm", "title": "请核对", "rows": await drafting.rows(draft)}
-        turn.say("utter_confirm_card", buttons=CARD_BUTTONS, card=card)
-        return []
 
 
 class ActionSubmit(LinliAction):
@@ -291,7 +171,7 @@ async def submit(turn: Turn, draft: Draft) -> Events:
         numbers = [o.number for o in opened]
         kept = {"draft": draft["id"], "numbers": numbers}
         return [*cleared(), SlotSet("opened", kept), SlotSet("focus", numbers[0])]
-    return [SlotSet("draft", draft), SlotSet("confirmation", None), FollowupAction(FORM)]
+    return [SlotSet("draft", draft), SlotSet("confirmation", None), FollowupAction(drafting.FORM)]
 
 
 async def _open_all(turn: Turn, draft: Draft) -> list[Opened]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rasa_sdk.events import SlotSet
 
 from actions import emergency, home, intake, picking, words
-from actions.base import Events, LinliAction, Turn, button
+from actions.base import ROUTES, Events, LinliAction, Turn, button
 from actions.picking import OPEN_STATES, RESOLVED
 from actions.reading import payload
 from bot.services import resident_steps
@@ -67,6 +67,8 @@ class ActionSmallTalk(LinliAction):
     async def answer(self, turn: Turn) -> Events:
         """Answer briefly; no ticket."""
         fixed = None
+        if words.asks_when(turn.typed.text) and await picking.pick(turn, OPEN_STATES):
+            return await ROUTES["ticket_status"].answer(turn)
         if not turn.typed.tapped:
             fixed = words.short_word(turn.typed.text) or words.odd_input(turn.typed.text)
         names = {"bot_challenge": "utter_bot"}

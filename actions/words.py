@@ -46,6 +46,9 @@ _CORRECTING = re.compile(
     r"^(?:不对|不是|错了|写错|说错|其实|应该是|改成|改为|更正|搞错|弄错|不不|哦不)|不是.{1,12}[，,]?(?:是|而是)"
 )
 _ANOTHER = re.compile(r"另外|还有|再(?:有|报|反映|说)一?(?:个|件)?|顺便|第二(?:件|个)")
+_WHEN = re.compile(
+    r"(?:什么时候|啥时候|多久|几点|几时|何时).{0,6}(?:来|到|修|处理|办|联系|解决)|(?:来|到|修|办|处理)了没"
+)
 _STARS = re.compile(r"(\d{1,4})\s*(?:颗)?(?:星|分)(?!钟|之|析|期)")
 
 
@@ -95,6 +98,11 @@ def is_correcting(text: str) -> bool:
 def names_another(text: str) -> bool:
     """「另外还有件事」."""
     return bool(_ANOTHER.search(text))
+
+
+def asks_when(text: str) -> bool:
+    """「什么时候到」."""
+    return bool(_WHEN.search(text))
 
 
 def stars(text: str) -> int | None:
