@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def grams(text: str, words: list[str], longest: int) -> list[str]:
     found = [chars[i : i + n] for n in range(1, longest + 1) for i in range(len(chars) - n + 1)]
     plain = ["0" if word.isdigit() else word for word in words]
     found += [f"w:{word}" for word in plain]
-    found += [f"b:{left} {right}" for left, right in zip(plain, plain[1:])]
+    found += [f"b:{left} {right}" for left, right in pairwise(plain)]
     return found
 
 

@@ -70,6 +70,6 @@ class SentenceEncoder(DenseFeaturizer, GraphComponent):
 
     def _encode(self, messages: list[Message]) -> None:
         written = [message for message in messages if message.get(TEXT)]
-        for message, vector in zip(written, encode([m.get(TEXT) for m in written])):
+        for message, vector in zip(written, encode([m.get(TEXT) for m in written]), strict=True):
             features = Features(vector[None, :], FEATURE_TYPE_SENTENCE, TEXT, self._identifier)
             message.add_features(features)

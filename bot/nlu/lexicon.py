@@ -27,7 +27,10 @@ PATTERNS = {
     "phone": r"1[3-9]\d[\d \-]{8,10}",
     "ticket": r"LL-?\d{8}|工单|单号|单子",
     "house": r"\d+(?:号楼|栋|幢|座|#)|\d单元|\d{3,4}(?:室|房|户)|\d+-\d+-\d{3,4}",
-    "only_house": r"^\W*(?:我?(?:家|住)?(?:是|在)?)?\w{0,8}?\d+(?:号楼|栋|幢|座|#|单元|-)[\d单元层楼室号房\-]*\W*$",
+    "only_house": (
+        r"^\W*(?:我?(?:家|住)?(?:是|在)?)?\w{0,8}?\d+(?:号楼|栋|幢|座|#|单元|-)"
+        r"[\d单元层楼室号房\-]*\W*$"
+    ),
     "only_number": r"^[\d\W]+$",
     "title": r"^(?:关于|反映|投诉|举报|请求|建议|咨询|希望|恳请|求助|请问)",
     "question": r"[??]|吗|怎么|如何|多少|什么|为何|何时|能否|是否|哪",
@@ -52,7 +55,7 @@ class Lexicon:
 
     def present(self, text: str) -> set[str]:
         """Names of the groups found in the text."""
-        return {name for name, test in zip(self.names, self._tests) if test(text)}
+        return {name for name, test in zip(self.names, self._tests, strict=True) if test(text)}
 
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.MESSAGE_FEATURIZER, is_trainable=True)

@@ -10,7 +10,10 @@ from collections.abc import Iterable
 from bot.nlu.spans import Span, distinct
 
 _GAP = r"[\s,，的]{0,2}"
-_BUILDING_WORD = r"(?:号楼|号院楼|楼栋|栋楼?|幢楼?|座(?!位|机|谈|椅|大桥|桥|山|城)|#楼?|号(?=\d{1,2}(?:单元|门)))"
+_BUILDING_WORD = (
+    r"(?:号楼|号院楼|楼栋|栋楼?|幢楼?|座(?!位|机|谈|椅|大桥|桥|山|城)|#楼?"
+    r"|号(?=\d{1,2}(?:单元|门)))"
+)
 _BUILDING = re.compile(rf"(?<![A-Za-z0-9])([A-Za-z]?\d{{1,3}}|[A-Za-z]){_BUILDING_WORD}")
 _YARD = re.compile(r"(?<!\d)(\d{1,4})号院")
 _UNIT = re.compile(r"(?<!\d)(\d{1,2}|[A-Da-d甲乙丙丁东西])单元")

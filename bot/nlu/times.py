@@ -32,12 +32,18 @@ _DAYS = {
 }
 _DAY = "|".join(sorted(_DAYS, key=len, reverse=True))
 _WEEK = r"(上上?个?|这个?|本|下下?个?)?(?:周|星期|礼拜)([1-6一二三四五六日天末])"
-_CLOCK = rf"({_N})(?:点钟?|:|时)(?:(半|\d{{1,2}}|[{NUMERAL}]{{1,3}}刻?)分?)?(?:左右|多|以后|以前|之后|之前|前|后)?"
+_CLOCK = rf"({_N})(?:点钟?|:|时)(?:(半|\d{{1,2}}|[{NUMERAL}]{{1,3}}刻?)分?)?"
+_CLOCK += r"(?:左右|多|以后|以前|之后|之前|前|后)?"
 _DATE = rf"(?:(\d{{4}})年)?({_N})(?:月)({_N})(?:日|号)"
-_SINCE = rf"(?:{_N}|半|几|好几)个?(?:多)?(?:分钟|小时|钟头|天|星期|周|礼拜|月|年)(?:多)?(?:以?前|以?后|之前|之后|了|来)"
-_LOOSE = r"上个?月|这个?月|下个?月|上周|上星期|上礼拜|下周|下星期|下礼拜|这周|本周|这几天|这两天|最近几天|去年|今年|前年|刚才|刚刚|平时|周末|工作日|天天|每天|每晚|每天晚上|整夜|一整天|随时"
+_UNITS = r"(?:分钟|小时|钟头|天|星期|周|礼拜|月|年)"
+_SINCE = rf"(?:{_N}|半|几|好几)个?(?:多)?{_UNITS}(?:多)?(?:以?前|以?后|之前|之后|了|来)"
+_LOOSE = (
+    r"上个?月|这个?月|下个?月|上周|上星期|上礼拜|下周|下星期|下礼拜|这周|本周|这几天|这两天"
+    r"|最近几天|去年|今年|前年|刚才|刚刚|平时|周末|工作日|天天|每天|每晚|每天晚上|整夜|一整天|随时"
+)
 _ANY = re.compile(
-    rf"{_SINCE}|(?:{_DATE}|{_DAY}|{_WEEK}|每天|天天)\s*(?:{_PART})?\s*(?:{_CLOCK})?|(?:{_PART})\s*(?:{_CLOCK})?|{_CLOCK}|{_LOOSE}"
+    rf"{_SINCE}|(?:{_DATE}|{_DAY}|{_WEEK}|每天|天天)\s*(?:{_PART})?\s*(?:{_CLOCK})?"
+    rf"|(?:{_PART})\s*(?:{_CLOCK})?|{_CLOCK}|{_LOOSE}"
 )
 _DAY_RE, _WEEK_RE, _DATE_RE, _CLOCK_RE = map(re.compile, (_DAY, _WEEK, _DATE, _CLOCK))
 _PART_RE = re.compile(_PART)
@@ -83,7 +89,7 @@ def _clock(words: str) -> tuple[int, int] | None:
 
 
 def iso(words: str, now: datetime) -> str | None:
-    """The plain date or date and time meant by `words`, seen from `now`; None if it is not plain."""
+    """The plain date (and time) meant by `words`, seen from `now`; None if it is not plain."""
     day, clock = _day(words, now.date()), _clock(words)
     if day is None and clock is None:
         return None

@@ -1,0 +1,30 @@
+"""Danger is told from what only sounds like it."""
+
+import pytest
+
+from bot.nlu.reading import Reading
+from bot.nlu.urgency import danger
+
+
+def reading(alarm: float, intent: str = "housing") -> Reading:
+    """A reading with a given alarm of the classifier."""
+    item = [] if intent == "chitchat" else [{"name": "lift", "confidence": 1.0}]
+    return Reading([{"name": intent, "confidence": 0.4}], item, [], 0.9, alarm)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["厨房着火了", "楼道全是煤气味", "有人晕倒了", "我不想活了", "他拿刀追着我砍", "电梯困人了"],
+)
+def test_alarm_words_are_enough(text):
+    assert danger(text, reading(0.0), 0.3, 0.7)
+
+
+@pytest.mark.parametrize("text", ["灭火器过期了", "去年着火的补助没到", "气死我了", "吓死人了"])
+def test_sayings_rules_and_the_past_are_calm(text):
+    assert not danger(text, reading(0.4), 0.3, 0.7)
+
+
+def test_a_sure_classifier_needs_no_words():
+    assert danger("她从楼上下来就不动弹", reading(0.9), 0.3, 0.7)
+    assert not danger("哈哈哈", reading(0.4, "chitchat"), 0.3, 0.7)
