@@ -73,6 +73,9 @@ def rasa() -> None:
     ]
     from rasa.__main__ import main
 
+    from bot.channels import rasa_speed
+
+    rasa_speed.install()
     main()
 
 
