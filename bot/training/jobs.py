@@ -81,6 +81,16 @@ def cancel(factory: sessionmaker, staff: Staff, job_id: int, now: dt.datetime) -
             job.status, job.stage, job.ended_at = "cancelled", "已取消", now
 
 
+def end_shadows(session: Session, now: dt.datetime) -> None:
+    """Stop every shadowing, inside the caller's transaction."""
+    for job in session.scalars(
+        select(TrainingJob).where(TrainingJob.kind == SHADOW, TrainingJob.status.in_(OPEN))
+    ):
+        job.cancel_requested = True
+        if job.status == "queued":
+            job.status, job.stage, job.ended_at = "cancelled", "已取消", now
+
+
 def claim(factory: sessionmaker, now: dt.datetime) -> tuple[int, str] | None:
     """(job, the word that proves the claim) of the oldest waiting job, if none of its kind runs."""
     with factory.begin() as session:

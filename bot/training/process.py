@@ -46,12 +46,16 @@ class Lease:
         self._thread.join()
 
     def _run(self) -> None:
+        good_until = now() + jobs.LEASE
         while not self._over.wait(RENEW_SECONDS):
             try:
                 alive = jobs.renew(session_factory(), self.job_id, self.token, now())
             except Exception:
                 log.exception("the lease of job %s could not be renewed; trying on", self.job_id)
+                if now() > good_until:  # by now another process may have taken the job up
+                    os._exit(4)
                 continue
+            good_until = now() + jobs.LEASE
             if not alive and not self._over.is_set():
                 self._leave()
 

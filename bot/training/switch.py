@@ -24,7 +24,7 @@ from bot.services.members import Staff
 from bot.settings import Settings
 from bot.store.base import read_session
 from bot.store.models_training import ModelVersion, Promotion
-from bot.training import registry
+from bot.training import jobs, registry
 from bot.training.labels import may_arbitrate, may_label
 
 log = logging.getLogger(__name__)
@@ -177,6 +177,8 @@ def _note(
             promotion.done_at = promotion.model.last_live_at = clock_now()
             if promotion.previous:
                 promotion.previous.last_live_at = clock_now()
+            # A shadow was beside the model before: what it still says would mislead.
+            jobs.end_shadows(session, clock_now())
 
 
 async def load_everywhere(

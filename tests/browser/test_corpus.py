@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from bot.store.models import Utterance
-from bot.store.models_training import Label, ModelVersion, ShadowSample
+from bot.store.models_training import Label, ModelVersion, ShadowSample, TrainingJob
 from tests.databases import Database
 from tests.desk_client import PASSWORD
 from tests.integration.test_labels import staff_with
@@ -50,7 +50,21 @@ def stack(sqlite_database: Database, tmp_path: Path, trained_model: Path) -> Ite
     try:
         yield made.start()
     finally:
+        end_jobs(sqlite_database)
         made.stop()
+
+
+def end_jobs(database: Database) -> None:
+    """Job processes outlive the worker: end them, and see them gone."""
+    with database.factory.begin() as session:
+        session.execute(update(TrainingJob).values(cancel_requested=True))
+    running = select(TrainingJob.id).where(TrainingJob.status == "running")
+
+    def gone() -> bool:
+        with database.factory() as session:
+            return session.scalars(running).first() is None
+
+    until(gone, 30)
 
 
 def read(stack: Stack, text: str) -> str:
@@ -157,6 +171,7 @@ def test_messages_are_labelled_a_model_is_trained_judged_shadowed_promoted_and_t
     page.get_by_role("button", name="换上", exact=True).click()
     expect(page.get_by_text("已换上新模型")).to_be_visible(timeout=30_000)
     assert served(stack) == new.name and read(stack, ASKED) == right
+    until(lambda: stage(database) == "已取消", 30)  # nothing is left to be shadowed
     assert stack.say("next", ASKED)
     shot(page, "corpus-models")
 
@@ -174,8 +189,6 @@ def held_back(text: str) -> bool:
 
 
 def stage(database: Database) -> str:
-    from bot.store.models_training import TrainingJob
-
     with database.factory() as session:
         return str(
             session.scalars(select(TrainingJob.stage).order_by(TrainingJob.id.desc())).first()
