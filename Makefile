@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test check format train bench bench-nlu bench-learning bench-dispatch lock clean env dev
+.PHONY: help run test check format train bench bench-nlu bench-learning bench-dispatch bench-switch lock clean env dev
 
 PY := .venv/bin/python
 ARGS ?=
@@ -50,6 +50,9 @@ bench: bench-nlu bench-learning bench-dispatch ## 跑全部基准测试，结果
 
 bench-nlu: dev ## 语言理解的基准测试
 	@$(PY) -m bench.nlu $(ARGS)
+
+bench-switch: dev ## 消息不断时换模型、换回：有没有丢、重、慢
+	@$(PY) -m bench.switch $(ARGS)
 
 bench-learning: dev ## 审核队列省多少标注（与随机顺序相比）
 	@$(PY) -m bench.learning $(ARGS)

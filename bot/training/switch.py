@@ -29,7 +29,7 @@ from bot.training.labels import may_arbitrate, may_label
 
 log = logging.getLogger(__name__)
 
-LOAD_SECONDS = 60
+LOAD_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -184,10 +184,11 @@ def _note(
 async def load_everywhere(
     http: aiohttp.ClientSession, config: Settings, archive: Path
 ) -> dict[str, str]:
-    """Ask every Rasa process to load an archive; what each answered, "" for success."""
-    urls = config.rasa_addresses
-    answers = await asyncio.gather(*(_load(http, config, url, archive) for url in urls))
-    return dict(zip(urls, answers, strict=True))
+    """Ask every Rasa process to load an archive; what each answered, "" for success.
+
+    One after another: a process answers nobody while it loads, and takes a core for a second.
+    """
+    return {url: await _load(http, config, url, archive) for url in config.rasa_addresses}
 
 
 async def _load(http: aiohttp.ClientSession, config: Settings, url: str, archive: Path) -> str:
@@ -248,7 +249,8 @@ async def reconcile(factory: sessionmaker, http: aiohttp.ClientSession, config: 
         await asyncio.to_thread(_note, factory, unfinished[0], "done", 0.0, {})
 
 
-STALLED = dt.timedelta(seconds=LOAD_SECONDS + 10)
+# Longer than a switch takes on several processes, one of which hangs.
+STALLED = dt.timedelta(seconds=90)
 
 
 def _unfinished(factory: sessionmaker) -> tuple[int, str] | None:
