@@ -286,11 +286,16 @@ class Street:
 Policy = Callable[["Year", Case, Level, float], tuple[int, Level]]
 
 
-def candidate(person: Person, case: Case, at: float) -> Candidate:
+def available(year: Year, person: Person, at: float) -> bool:
+    """On duty now, or when the office opens, which is when an ordinary clock starts to run."""
+    return person.on_duty(at) or (year.opens is not None and person.on_duty(year.opens))
+
+
+def candidate(year: Year, person: Person, case: Case, at: float) -> Candidate:
     return Candidate(
         id=person.id, name=person.name, role=person.role, level=person.level,
         node_name=person.node[0], skills=person.skills, capacity=person.capacity,
-        load=person.load, on_duty=person.on_duty(at),
+        load=person.load, on_duty=available(year, person, at),
         last_assigned_at=moment(person.last) if person.last >= 0 else None,
         is_party=person.id in case.matter.parties, returned=person.id in case.returned,
     )  # fmt: skip
@@ -299,7 +304,7 @@ def candidate(person: Person, case: Case, at: float) -> Candidate:
 def ours(year: Year, case: Case, start: Level, at: float) -> tuple[int, Level]:
     rungs = (
         Rung(level, 0, node[0], tuple(
-            candidate(year.people[p], case, at) for p in year.street.at.get(node, [])
+            candidate(year, year.people[p], case, at) for p in year.street.at.get(node, [])
         ))
         for level, node in year.street.chain(case.matter)
         if rank(level) >= rank(start)
@@ -308,12 +313,12 @@ def ours(year: Year, case: Case, start: Level, at: float) -> tuple[int, Level]:
     return decision.member.id, decision.level
 
 
-def eligible(person: Person, case: Case, at: float) -> bool:
+def eligible(year: Year, person: Person, case: Case, at: float) -> bool:
     if person.id in case.matter.parties or person.id in case.returned:
         return False
     if case.matter.urgency == "danger":
         return True
-    return case.matter.skill in person.skills and person.on_duty(at)
+    return case.matter.skill in person.skills and available(year, person, at)
 
 
 def pooled(pick: Callable[[Year, list[Person], Node], Person | None]) -> Policy:
@@ -327,7 +332,7 @@ def pooled(pick: Callable[[Year, list[Person], Node], Person | None]) -> Policy:
                 continue
             nodes = [node for level, node in pool if rank(level) >= rank(start)]
             people = [year.people[p] for node in nodes for p in year.street.at.get(node, [])]
-            found = pick(year, [p for p in people if eligible(p, case, at)], pool[-1][1])
+            found = pick(year, [p for p in people if eligible(year, p, case, at)], pool[-1][1])
             if found is not None:
                 return found.id, found.level
         desk = [year.people[p] for p in year.street.at[("street", 0)]]
@@ -381,6 +386,7 @@ class Year:
         self.cases = [Case(m) for m in street.matters]
         self.events: list[tuple[float, int, Callable[[Case, float], None], Case]] = []
         self.number = 0
+        self.opens: float | None = None  # of the ticket that is being assigned
 
     def later(self, at: float, what: Callable[[Case, float], None], case: Case) -> None:
         if at < float("inf"):
@@ -399,6 +405,8 @@ class Year:
         self.assign(case, case.matter.start, at)
 
     def assign(self, case: Case, start: Level, at: float) -> None:
+        waits = not sla.CLOCKS[case.matter.clock].all_hours and not CALENDAR.is_open(moment(at))
+        self.opens = hours(CALENDAR.opening(moment(at))) if waits else None
         holder, case.level = self.policy(self, case, start, at)
         case.holder, case.moves = holder, case.moves + 1
         person = self.people[holder]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from sqlalchemy import case, func, or_, select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session
 
 from bot.domain import dispatch, sla
 from bot.domain.dispatch import Candidate, Decision, Need, Rung
@@ -21,11 +22,31 @@ LOAD = case(
     *((Ticket.clock_class == name, weight) for name, weight in dispatch.WORK.items()),
     else_=1.0,
 )
+MEMBER_COLUMNS = (
+    Member.id,
+    Member.name,
+    Member.role,
+    Member.skills,
+    Member.capacity,
+    Member.duty,
+    Member.leave,
+    Member.last_assigned_at,
+    Member.building_id,
+    OrgNode.name.label("node_name"),
+    OrgNode.level.label("node_level"),
+)
 HIDDEN_ROLES = (Role.DEPARTMENT_STAFF.value,)
 
 
 def ancestors(session: Session, node: OrgNode) -> list[OrgNode]:
-    """The node and those above it, nearest first."""
+    """The node and those above it, nearest first; the tree is read once a session."""
+    known = session.info.setdefault("ancestors", {})
+    if node.path not in known:
+        known[node.path] = _ancestors(session, node)
+    return list(known[node.path])
+
+
+def _ancestors(session: Session, node: OrgNode) -> list[OrgNode]:
     ids = [int(part) for part in node.path.strip("/").split("/") if part]
     by_id = {n.id: n for n in session.scalars(select(OrgNode).where(OrgNode.id.in_(ids)))}
     return [by_id[i] for i in reversed(ids) if i in by_id]
@@ -51,7 +72,7 @@ def origin(session: Session, building: Building | None) -> OrgNode:
     return building.node
 
 
-def _loads(session: Session, members: list[Member]) -> dict[int, float]:
+def _loads(session: Session, members: Sequence[Any]) -> dict[int, float]:
     rows = session.execute(
         select(Ticket.assignee_id, func.sum(LOAD))
         .where(
@@ -65,10 +86,16 @@ def _loads(session: Session, members: list[Member]) -> dict[int, float]:
 
 def level_of(node: OrgNode) -> Level:
     """The level at which a member of `node` works; departments stand beside the street."""
-    return Level.STREET if node.level == "department" else Level(node.level)
+    return _level(node.level)
+
+
+def _level(name: str) -> Level:
+    return Level.STREET if name == "department" else Level(name)
 
 
 def _history(session: Session, ticket: Ticket) -> dict[str, set[int]]:
+    if ticket.dispatched_at is None:  # nobody has had it yet
+        return {"returned": set(), "knows": set()}
     rows = session.execute(
         select(Assignment.member_id, Assignment.outcome).where(Assignment.ticket_id == ticket.id)
     ).all()
@@ -78,7 +105,7 @@ def _history(session: Session, ticket: Ticket) -> dict[str, set[int]]:
     }
 
 
-def is_party(member: Member, ticket: Ticket) -> bool:
+def is_party(member: Any, ticket: Ticket) -> bool:
     """Whether the matter is the member's own, or a dispute in the member's own building."""
     same_home = ticket.private and ticket.building_id is not None
     return member.id in _parties(ticket) or (same_home and member.building_id == ticket.building_id)
@@ -102,15 +129,13 @@ def candidates(
         where.append(or_(OrgNode.id == node.id, OrgNode.parent_id == node.id))
     else:
         where.append(OrgNode.id == node.id)
-    members = list(
-        session.scalars(
-            select(Member)
-            .join(OrgNode, Member.node_id == OrgNode.id)
-            .where(*where)
-            .options(joinedload(Member.node))
-            .order_by(Member.id)
-        )
-    )
+    # Columns, not objects: half the cost, and a dispatch reads dozens of members.
+    members = session.execute(
+        select(*MEMBER_COLUMNS)
+        .join(OrgNode, Member.node_id == OrgNode.id)
+        .where(*where)
+        .order_by(Member.id)
+    ).all()
     loads, history = _loads(session, members), _history(session, ticket)
     later = _from_opening(members, ticket, at)
     return tuple(
@@ -118,8 +143,8 @@ def candidates(
             id=m.id,
             name=m.name,
             role=Role(m.role),
-            level=level_of(m.node),
-            node_name=m.node.name,
+            level=_level(m.node_level),
+            node_name=m.node_name,
             skills=frozenset(m.skills),
             capacity=m.capacity,
             load=loads.get(m.id, 0.0),
@@ -135,7 +160,9 @@ def candidates(
     )
 
 
-def _from_opening(members: list[Member], ticket: Ticket, at: dt.datetime) -> dict[int, dt.datetime]:
+def _from_opening(
+    members: Sequence[Any], ticket: Ticket, at: dt.datetime
+) -> dict[int, dt.datetime]:
     """Members off duty now who are there when the ticket's office-hours clock starts to run.
 
     Without them every matter filed at night would land on the street's desk, far from home.

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from bot.domain import sla
 from bot.domain.levels import Level
 from bot.domain.status import Actor, Status, Step
-from bot.services import lifecycle, suspension, whistle, wording
+from bot.services import drawing, lifecycle, suspension, whistle, wording
 from bot.services.clock import CALENDAR
 from bot.services.events import record
 from bot.store.models import Member, Ticket, TicketEvent
@@ -124,6 +124,7 @@ def _supervise(session: Session, ticket: Ticket, now: dt.datetime, what: str) ->
 def _close_unrated(session: Session, ticket: Ticket, now: dt.datetime) -> None:
     event = lifecycle.move(session, ticket, Step.CLOSE, SYSTEM, ("system", None), now, "7天未评价")
     ticket.closed_at, ticket.closed_how, ticket.next_check_at = now, "unrated", None
+    drawing.draw(session, ticket, now)
     lifecycle.notice(session, ticket, event, wording.closed_silent(ticket), now)
 
 

@@ -90,16 +90,49 @@ def notice(
     now: dt.datetime,
     **extra: object,
 ) -> None:
-    """Queue a message to the resident about this event."""
+    """Queue a message about this event to the resident, and to all with a merged ticket.
+
+    Who filed it for somebody else hears of it too.
+    """
+    _put_notice(session, ticket, text, now, f"notice:{event.id}", extra, ticket.status)
+    for child in children_of(session, ticket):
+        words = wording.merged(child, ticket)
+        key = f"notice:{event.id}:{child.id}"
+        _put_notice(session, child, words, now, key, extra, ticket.status)
+    if ticket.filed_by_id:
+        proxy = session.get(Member, ticket.filed_by_id)
+        alert(session, ticket, proxy, f"【代办】{text}", now, f"proxy:{event.id}")
+
+
+def _put_notice(
+    session: Session,
+    ticket: Ticket,
+    text: str,
+    now: dt.datetime,
+    key: str,
+    extra: dict[str, object],
+    status: str,
+) -> None:
     outbox.put(
         session,
         to="resident",
         recipient_id=ticket.resident_id,
         kind="notice",
-        payload={"text": text, "number": ticket.number, "status": ticket.status, **extra},
-        dedup_key=f"notice:{event.id}",
+        payload={"text": text, "number": ticket.number, "status": status, **extra},
+        dedup_key=key,
         at=now,
         ticket_id=ticket.id,
+    )
+
+
+def children_of(session: Session, ticket: Ticket) -> list[Ticket]:
+    """Tickets merged into this one."""
+    return list(
+        session.scalars(
+            select(Ticket)
+            .where(Ticket.parent_id == ticket.id, Ticket.status == Status.DUPLICATE.value)
+            .order_by(Ticket.id)
+        )
     )
 
 

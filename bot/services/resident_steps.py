@@ -15,6 +15,7 @@ from bot.domain.errors import BadInput, NotFound, WrongState
 from bot.domain.status import WITH_ASSIGNEE, Actor, Status, Step
 from bot.services import dispatching, wording
 from bot.services.clock import CALENDAR
+from bot.services.drawing import draw
 from bot.services.lifecycle import (
     alert_assignee,
     clean,
@@ -30,7 +31,8 @@ from bot.services.suspension import resident_answered
 from bot.store.models import Attachment, OrgNode, Ticket, TicketEvent
 
 
-def _own(session: Session, number: str, resident_id: int) -> Ticket:
+def own_ticket_for_update(session: Session, number: str, resident_id: int) -> Ticket:
+    """The resident's own ticket, locked. Raises NotFound for anybody else's."""
     ticket = session.scalar(
         select(Ticket)
         .where(Ticket.number == number, Ticket.resident_id == resident_id)
@@ -46,7 +48,7 @@ def urge(
 ) -> str:
     """The resident asks for haste (催办); returns who was reminded. The same key counts once."""
     with step(factory) as session:
-        ticket = _own(session, number, resident_id)
+        ticket = own_ticket_for_update(session, number, resident_id)
         if not _seen(session, ticket, key):
             event = move(
                 session,
@@ -85,7 +87,7 @@ def add(
 ) -> str:
     """The resident adds words or photos to an open ticket; returns who was told."""
     with step(factory) as session:
-        ticket = _own(session, number, resident_id)
+        ticket = own_ticket_for_update(session, number, resident_id)
         if not _seen(session, ticket, key):
             note = clean(words, need=None if attachments else "请说一下要补充什么。")
             event = move(
@@ -116,7 +118,7 @@ def withdraw(
 ) -> None:
     """The resident takes the matter back. Doing it twice is once."""
     with step(factory) as session:
-        ticket = _own(session, number, resident_id)
+        ticket = own_ticket_for_update(session, number, resident_id)
         if ticket.status == Status.WITHDRAWN.value:
             return
         event = move(
@@ -151,11 +153,13 @@ def rate(
     if stars is not None and not 1 <= stars <= 5:
         raise BadInput("评分请选 1 到 5 颗星。")
     with step(factory) as session:
-        ticket = _own(session, number, resident_id)
+        ticket = own_ticket_for_update(session, number, resident_id)
+        if ticket.status == Status.DUPLICATE.value:
+            return _rate_merged(session, ticket, stars, solved, words, now)
         if solved is False and ticket.solved is False and Status(ticket.status) in WITH_ASSIGNEE:
             return str(ticket.status)  # the same answer again
         if solved is False and ticket.status == Status.RESOLVED.value:
-            _reopen(session, ticket, resident_id, words or "居民评价：未解决", now)
+            _reopen(session, ticket, resident_id, words or "居民评价：未解决", now, stars)
             ticket.stars, ticket.solved, ticket.rating_words = stars, False, clean(words) or None
             ticket.rated_at = now
         elif ticket.status == Status.CLOSED.value and ticket.closed_how == "rated":
@@ -164,6 +168,29 @@ def rate(
         else:
             _close_rated(session, ticket, resident_id, stars, words, now)
         return str(ticket.status)
+
+
+def _rate_merged(
+    session: Session,
+    ticket: Ticket,
+    stars: int | None,
+    solved: bool | None,
+    words: str,
+    now: dt.datetime,
+) -> str:
+    """Rate the work on the parent from a merged ticket; 「未解决」 reopens the parent."""
+    parent = (
+        session.get(Ticket, ticket.parent_id, with_for_update=True) if ticket.parent_id else None
+    )
+    if parent is None or Status(parent.status) not in {Status.RESOLVED, Status.CLOSED}:
+        raise WrongState("合并办理的事还没有办结，办结后请您评价。")
+    as_, who = frozenset({Actor.RESIDENT}), ("resident", ticket.resident_id)
+    move(session, ticket, Step.RATE, as_, who, now, clean(words), {"stars": stars})
+    ticket.stars, ticket.solved, ticket.rated_at = stars, solved is not False, now
+    ticket.rating_words = clean(words) or None
+    if solved is False:
+        _reopen(session, parent, ticket.resident_id, "合并办理的另一位居民评价：未解决", now)
+    return str(parent.status)
 
 
 def _close_rated(
@@ -187,6 +214,7 @@ def _close_rated(
     ticket.stars, ticket.solved, ticket.rating_words = stars, True, clean(words) or None
     ticket.rated_at = ticket.closed_at = now
     ticket.closed_how, ticket.next_check_at = "rated", None
+    draw(session, ticket, now)
     mark = f"{stars}星" if stars else "已解决"
     alert_assignee(session, ticket, event, f"居民评价了工单{ticket.number}：{mark}", now)
 
@@ -194,25 +222,39 @@ def _close_rated(
 def reopen(factory: sessionmaker, number: str, resident_id: int, why: str, now: dt.datetime) -> str:
     """The resident says it is not solved, within 28 days; returns who has it. Twice is once."""
     with step(factory) as session:
-        ticket = _own(session, number, resident_id)
+        ticket = own_ticket_for_update(session, number, resident_id)
         if Status(ticket.status) in WITH_ASSIGNEE and ticket.reopen_count:
             return wording.who(ticket.assignee)
         _reopen(session, ticket, resident_id, why, now)
         return wording.who(ticket.assignee)
 
 
-def _reopen(session: Session, ticket: Ticket, resident_id: int, why: str, now: dt.datetime) -> None:
+def _reopen(
+    session: Session,
+    ticket: Ticket,
+    resident_id: int,
+    why: str,
+    now: dt.datetime,
+    stars: int | None = None,
+) -> None:
+    as_ = frozenset({Actor.RESIDENT})
+    reopen_by(session, ticket, as_, ("resident", resident_id), why, now, stars)
+
+
+def reopen_by(
+    session: Session,
+    ticket: Ticket,
+    as_: frozenset[Actor],
+    who: tuple[str, int | None],
+    why: str,
+    now: dt.datetime,
+    stars: int | None = None,
+) -> None:
+    """Not solved after all: the clock begins anew and the next level answers too."""
     if ticket.resolved_at and now > ticket.resolved_at + sla.REOPEN_WINDOW:
         raise WrongState("办结已超过28天，请重新提交一张工单。")
-    event = move(
-        session,
-        ticket,
-        Step.REOPEN,
-        frozenset({Actor.RESIDENT}),
-        ("resident", resident_id),
-        now,
-        clean(why),
-    )
+    data = {"stars": stars} if stars else {}
+    event = move(session, ticket, Step.REOPEN, as_, who, now, clean(why), data)
     ticket.reopen_count += 1
     ticket.resolved_at = ticket.closed_at = ticket.closed_how = None
     ticket.alerts = []
@@ -232,7 +274,7 @@ def escalate_by_resident(
 ) -> str:
     """The resident asks for a human at the next level, once a ticket; returns who has it."""
     with step(factory) as session:
-        ticket = _own(session, number, resident_id)
+        ticket = own_ticket_for_update(session, number, resident_id)
         if ticket.resident_escalated:
             return wording.who(ticket.assignee)
         raise_level(

@@ -30,7 +30,7 @@ from bot.services.lifecycle import (
 )
 from bot.services.suspension import resume, suspend
 from bot.services.whistle import open_tasks
-from bot.store.models import Attachment, Member, Ticket, TicketEvent
+from bot.store.models import Attachment, Member, OrgNode, Ticket, TicketEvent
 
 __all__ = [
     "accept",
@@ -210,7 +210,7 @@ def dispatch_to(
     """A dispatcher gives the ticket to a named member."""
     with step(factory) as session:
         ticket, member = staff_ticket(session, number, member_id)
-        target = _target(session, assignee_key, member)
+        target = _target(session, assignee_key, member, ticket)
         as_ = actors(session, ticket, member)
         why = clean(note) or "调度员人工派单"
         event = move(session, ticket, Step.DISPATCH, as_, ("member", member_id), now, why)
@@ -221,16 +221,24 @@ def dispatch_to(
         notice(session, ticket, event, wording.dispatched(ticket), now)
 
 
-def _target(session: Session, key: str, by: Member) -> Member:
-    """An active member in the same community as (or below) the one who hands over."""
+def _target(session: Session, key: str, by: Member, ticket: Ticket) -> Member:
+    """An active member whom `by` may hand a ticket to, and whose area the ticket arose in."""
     target = session.scalar(select(Member).where(Member.key == key, Member.active))
     if target is None:
         raise NotFound("没有找到这位工作人员。")
-    root = [n for n in dispatching.ancestors(session, by.node) if n.level == "community"]
-    top = root[0].path if root else by.node.path
-    if by.node.level != "street" and not target.node.path.startswith(top):
+    reach = _community_path(session, by.node) or by.node.path
+    if by.node.level != "street" and not target.node.path.startswith(reach):
         raise NotFound("没有找到这位工作人员。")
+    area = _community_path(session, ticket.origin)
+    if _community_path(session, target.node) and area and not target.node.path.startswith(area):
+        raise BadInput(f"{target.name}不在这张工单的社区，请换一位。")
     return target
+
+
+def _community_path(session: Session, node: OrgNode) -> str | None:
+    """Path of the community in or above a node; None at the street and in departments."""
+    above = dispatching.ancestors(session, node)
+    return next((n.path for n in above if n.level == Level.COMMUNITY.value), None)
 
 
 def _not_a_party(target: Member, ticket: Ticket) -> None:
@@ -259,7 +267,7 @@ def transfer(
         ticket, member = staff_ticket(session, number, member_id)
         _same_version(ticket, version)
         note = clean(note, need="转派请写明原因。")
-        target = _target(session, assignee_key, member)
+        target = _target(session, assignee_key, member, ticket)
         if target.id == ticket.assignee_id:
             raise BadInput("已经在这位同志手上了。")
         _not_a_party(target, ticket)
@@ -307,6 +315,8 @@ def resolve(
         event = move(session, ticket, Step.RESOLVE, as_, ("member", member_id), now, note)
         _attach_member(session, ticket, event, member_id, attachments)
         ticket.resolved_at, ticket.resolution = now, note
+        # A rating of an earlier round stays in its event; this round has none yet.
+        ticket.stars = ticket.solved = ticket.rating_words = ticket.rated_at = None
         ticket.next_check_at = now + sla.SILENCE
         dispatching.end_assignment(session, ticket, "done", now)
         photos = list(attachments)

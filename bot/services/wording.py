@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from bot.domain.levels import LEVEL_NAMES, Level, Role, standing
+from bot.domain.status import STATUS_NAMES, Status
 from bot.domain.worktime import SHANGHAI
 from bot.store.models import Member, Ticket
 
@@ -79,6 +80,16 @@ def closed_silent(ticket: Ticket) -> str:
 def rejected(ticket: Ticket, why: str) -> str:
     """Told to the resident when the matter is not taken."""
     return f"您的工单{ticket.number}未予受理：{why}。如不同意，可回复「转人工」申诉。"
+
+
+def merged(child: Ticket, parent: Ticket) -> str:
+    """Told to residents whose ticket was merged; nothing of the other residents in it."""
+    now = STATUS_NAMES[Status(parent.status)]
+    text = f"您反映的「{child.item.name}」（{child.number}，合并办理）：{now}，"
+    text += f"{who(parent.assignee)}负责。"
+    if parent.status == Status.RESOLVED.value:
+        text += f"办理结果：{parent.resolution}\n请您评一评：问题解决了吗？满意吗？"
+    return text
 
 
 def task(ticket: Ticket, reason: str) -> str:

@@ -358,6 +358,13 @@ def test_a_dispatcher_of_the_street_may_send_a_task_to_a_department(database: Da
     assert ticket(database, number).level == "street"
 
 
+def test_the_street_does_not_send_a_task_to_another_community(database: Database):
+    number = open_ticket(database, resident(database)).number
+    desk = database.member_id("zhou_min")
+    with pytest.raises(BadInput, match="不在这张工单的社区"):
+        staff_steps.dispatch_to(database.factory, number, desk, "huang_wei", MORNING)
+
+
 def private_item(database: Database) -> str:
     """A private service item that starts in the building group."""
     with database.factory() as session:

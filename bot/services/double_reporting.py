@@ -1,0 +1,234 @@
+"""双报到: work units and in-service Party members sign up, and take small wishes after hours.
+
+Errands (微心愿) are offered to those whose skills and hours fit; the first to say yes has it;
+whoever posted it confirms, and the time is credited.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session, sessionmaker
+
+from bot.domain import dispatch
+from bot.domain.errors import AlreadyTaken, BadInput, NotAllowed, NotFound, WrongState
+from bot.domain.levels import LEAD_ROLES, Level, Role
+from bot.domain.worktime import SHANGHAI
+from bot.services import dispatching, outbox, wording
+from bot.services.clock import CALENDAR
+from bot.services.residents import PHONE
+from bot.store.models import Member, OrgNode
+from bot.store.models_life import Errand, Volunteer
+
+KINDS = ("unit", "member")
+MAX_MINUTES = 12 * 60
+UNSYNCED = {"synchronize_session": False}
+
+
+@dataclass(frozen=True)
+class SignUp:
+    """What somebody offers. `hours` are rows as in a duty roster; none means at any time."""
+
+    kind: str
+    name: str
+    phone: str
+    community: str  # key of the community's node
+    skills: Sequence[str]
+    hours: Sequence[dict[str, Any]] = field(default=())
+    unit: str = ""
+    resources: str = ""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """An errand as a volunteer sees it."""
+
+    id: int
+    title: str
+    wanted_at: dt.datetime
+
+
+def sign_up(
+    factory: sessionmaker, offer: SignUp, now: dt.datetime, *, resident_id: int | None = None
+) -> int:
+    """Report to a community, by chat (`resident_id`) or at the desk; returns the volunteer's id.
+
+    Signing up again by chat changes what is offered.
+    """
+    if offer.kind not in KINDS or not offer.name.strip() or not offer.skills:
+        raise BadInput("请写明姓名（或单位）和能帮什么忙。")
+    if not PHONE.match(offer.phone):
+        raise BadInput("手机号应为11位数字，请再核对一下。")
+    with factory.begin() as session:
+        node = session.scalar(
+            select(OrgNode).where(
+                OrgNode.key == offer.community,
+                OrgNode.level == Level.COMMUNITY.value,
+                OrgNode.active,
+            )
+        )
+        if node is None:
+            raise NotFound("没有找到这个社区。")
+        row = _known(session, resident_id) or Volunteer(resident_id=resident_id, created_at=now)
+        row.kind, row.name, row.phone, row.node = offer.kind, offer.name.strip(), offer.phone, node
+        row.unit, row.resources, row.active = offer.unit, offer.resources, True
+        row.skills, row.hours = list(offer.skills), list(offer.hours)
+        session.add(row)
+        session.flush()
+        return int(row.id)
+
+
+def _known(session: Session, resident_id: int | None) -> Volunteer | None:
+    if resident_id is None:
+        return None
+    return session.scalar(select(Volunteer).where(Volunteer.resident_id == resident_id))
+
+
+def post(
+    factory: sessionmaker,
+    member_id: int,
+    title: str,
+    skill: str,
+    wanted_at: dt.datetime,
+    now: dt.datetime,
+    *,
+    ticket_id: int | None = None,
+) -> int:
+    """A lead posts a wish in the own community; fitting volunteers hear of it after hours."""
+    if not title.strip():
+        raise BadInput("请写明心愿是什么。")
+    if wanted_at <= now:
+        raise BadInput("希望的时间已经过了。")
+    with factory.begin() as session:
+        member = session.get(Member, member_id)
+        if member is None or Role(member.role) not in LEAD_ROLES:
+            raise NotAllowed()
+        above = dispatching.ancestors(session, member.node)
+        node = next((n for n in above if n.level == Level.COMMUNITY.value), None)
+        if node is None:
+            raise BadInput("请由社区或网格发布心愿。")
+        errand = Errand(
+            node_id=node.id,
+            ticket_id=ticket_id,
+            posted_by_id=member_id,
+            posted_at=now,
+            title=title.strip()[:100],
+            skill=skill,
+            wanted_at=wanted_at,
+        )
+        session.add(errand)
+        session.flush()
+        _offer(session, errand, now)
+        return int(errand.id)
+
+
+def _offer(session: Session, errand: Errand, now: dt.datetime) -> None:
+    """Nobody is disturbed at work: offers go out when the office closes."""
+    at = CALENDAR.end_of_day(now) if CALENDAR.is_open(now) else now
+    volunteers = session.scalars(
+        select(Volunteer).where(
+            Volunteer.node_id == errand.node_id, Volunteer.active, Volunteer.resident_id.isnot(None)
+        )
+    )
+    for volunteer in volunteers:
+        if _fits(volunteer, errand):
+            when = wording.local(errand.wanted_at)
+            outbox.put(
+                session,
+                to="resident",
+                recipient_id=volunteer.resident_id,
+                kind="errand",
+                payload={
+                    "text": f"【微心愿】{errand.title}（{when}）。愿意帮忙请点「我来」。",
+                    "errand": errand.id,
+                },
+                dedup_key=f"errand:{errand.id}:{volunteer.id}",
+                at=now,
+                not_before=at,
+            )
+
+
+def _fits(volunteer: Volunteer, errand: Errand) -> bool:
+    return errand.skill in volunteer.skills and dispatch.on_duty(
+        volunteer.hours, [], errand.wanted_at.astimezone(SHANGHAI)
+    )
+
+
+def offers(factory: sessionmaker, volunteer_id: int, now: dt.datetime) -> list[Offer]:
+    """Open errands of the volunteer's community that fit skills and hours, soonest first."""
+    with factory() as session:
+        volunteer = session.get(Volunteer, volunteer_id)
+        if volunteer is None or not volunteer.active:
+            return []
+        rows = session.scalars(
+            select(Errand)
+            .where(
+                Errand.node_id == volunteer.node_id,
+                Errand.status == "open",
+                Errand.wanted_at > now,
+            )
+            .order_by(Errand.wanted_at, Errand.id)
+        )
+        return [Offer(e.id, e.title, e.wanted_at) for e in rows if _fits(volunteer, e)]
+
+
+def take(factory: sessionmaker, errand_id: int, volunteer_id: int, now: dt.datetime) -> None:
+    """Say yes. The first has it; the others get AlreadyTaken. Saying it again is no error."""
+    with factory.begin() as session:
+        volunteer, errand = session.get(Volunteer, volunteer_id), session.get(Errand, errand_id)
+        if volunteer is None or errand is None or errand.node_id != volunteer.node_id:
+            raise NotFound()
+        won = session.execute(
+            update(Errand)
+            .where(Errand.id == errand_id, Errand.status == "open")
+            .values(status="taken", taken_by_id=volunteer_id, taken_at=now),
+            execution_options=UNSYNCED,
+        ).rowcount
+        if won:
+            _tell_poster(session, errand, volunteer, now)
+            return
+        session.refresh(errand)
+        if errand.taken_by_id != volunteer_id:
+            raise AlreadyTaken("已经有人先认领了，谢谢您！")
+
+
+def _tell_poster(session: Session, errand: Errand, who: Volunteer, now: dt.datetime) -> None:
+    outbox.put(
+        session,
+        to="member",
+        recipient_id=errand.posted_by_id,
+        kind="alert",
+        payload={"text": f"微心愿「{errand.title}」由{who.unit}{who.name}认领，电话{who.phone}。"},
+        dedup_key=f"errand:{errand.id}:taken",
+        at=now,
+    )
+
+
+def confirm(
+    factory: sessionmaker, errand_id: int, member_id: int, minutes: int, now: dt.datetime
+) -> int:
+    """A lead of the community confirms that it is done; returns the volunteer's total minutes."""
+    if not 1 <= minutes <= MAX_MINUTES:
+        raise BadInput("服务时长请填 1 到 720 分钟。")
+    with factory.begin() as session:
+        errand = session.get(Errand, errand_id, with_for_update=True)
+        member = session.get(Member, member_id)
+        if errand is None or member is None:
+            raise NotFound()
+        node = session.get(OrgNode, errand.node_id)
+        leads = Role(member.role) in LEAD_ROLES
+        if not leads or not (
+            member.node.path.startswith(node.path) or node.path.startswith(member.node.path)
+        ):
+            raise NotAllowed()
+        volunteer = session.get(Volunteer, errand.taken_by_id) if errand.taken_by_id else None
+        if errand.status != "taken" or volunteer is None:
+            raise WrongState("这个心愿还没有人认领，或者已经确认过了。")
+        errand.status, errand.done_at, errand.minutes = "done", now, minutes
+        errand.confirmed_by_id = member_id
+        volunteer.credited_minutes += minutes
+        return int(volunteer.credited_minutes)
