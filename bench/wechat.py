@@ -19,13 +19,15 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 from aiohttp import web
 
+from bot.channels.tracker import EVENTS
+from bot.channels.tracker import make_engine as make_tracker_engine
 from bot.services import answers, inbox
 from bot.services.clock import now
 from bot.settings import ROOT, Settings
@@ -69,6 +71,7 @@ class Scale:
     residents: int
     messages: int  # of each resident
     second: float  # real seconds in one of the platform's
+    pause: float = 2.0  # longest pause of a resident between messages, in such seconds
 
 
 FULL = Scale(200, 10, 1.0)
@@ -101,6 +104,7 @@ class Run:
     async def run(self) -> Result:
         migrate(self.url)
         self.factory = make_session_factory(make_engine(self.url))
+        EVENTS.create(make_tracker_engine(self.url), checkfirst=True)
         runner = web.AppRunner(self.emulator.app())
         await runner.setup()
         port = free_port()
@@ -207,13 +211,13 @@ class Run:
 
     async def _resident(self, person: str) -> None:
         """Writes the next message when the last one was taken, as people do: at their own pace."""
-        await asyncio.sleep(self.random.random() * 5 * self.scale.second)
+        await asyncio.sleep(self.random.random() * self.scale.pause * self.scale.second)
         for number in range(self.scale.messages):
             slow = self.random.random() < SLOW_SHARE
             text = f"第{number}条 等{self.random.choice([6, 7])}秒" if slow else f"第{number}条"
             delivered = await self.emulator.say(person, text)
             self.unavailable += delivered.failed
-            await asyncio.sleep(self.random.random() * 2 * self.scale.second)
+            await asyncio.sleep(self.random.random() * self.scale.pause * self.scale.second)
 
     def _result(self, people: list[str], seconds: float) -> Result:
         turns = Counter(line.split("\t")[1] for line in self.log.read_text("utf-8").splitlines())
@@ -240,9 +244,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--database", default="", help="default: a new SQLite file")
+    parser.add_argument("--pause", type=float, default=2.0, help="longest pause between messages")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        scale = SMALL if options.small else FULL
+        scale = replace(SMALL if options.small else FULL, pause=options.pause)
         result = asyncio.run(Run(scale, Path(folder), options.database).run())
     print(json.dumps(asdict(result), indent=2))
     return 0 if result.clean else 1

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import sessionmaker
 
-from bot.services import inbox
+from bot.services import answers
 
 # Another process may handle the message: then only the database says when it is done.
 POLL_SECONDS = 1.0
@@ -33,7 +33,7 @@ class Waiting:
         end = loop.time() + seconds
         try:
             while True:
-                status, replies = await asyncio.to_thread(inbox.result, factory, inbox_id)
+                status, replies = await asyncio.to_thread(answers.result, factory, inbox_id)
                 left = end - loop.time()
                 if status in {"done", "failed"} or left <= 0:
                     return replies if status == "done" else None

@@ -223,7 +223,7 @@ class Account:
         if replies is None:
             if await asyncio.to_thread(answers.let_go, self._factory, inbox_id, now()):
                 return plain(SUCCESS)
-            _, replies = await asyncio.to_thread(inbox.result, self._factory, inbox_id)
+            _, replies = await asyncio.to_thread(answers.result, self._factory, inbox_id)
         if not await asyncio.to_thread(answers.take_passive, self._factory, inbox_id, now()):
             await asyncio.to_thread(answers.queue_late, self._factory, inbox_id, now())
             return plain(SUCCESS)

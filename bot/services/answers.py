@@ -10,6 +10,7 @@ import datetime as dt
 
 from sqlalchemy import String, cast, delete, func, literal, or_, select, update
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.sql import Select
 
 from bot.services import insert_ignore, outbox, residents
 from bot.store.base import read_session
@@ -112,6 +113,9 @@ def _decide(session: Session, inbox_id: int, how: str, now: dt.datetime) -> str:
 
 def queue_late(factory: sessionmaker, inbox_id: int, now: dt.datetime) -> bool:
     """Put a finished message's promised reply into the outbox, once."""
+    with read_session(factory) as session:  # nearly always all there is to do
+        if session.scalar(_promised(inbox_id)) is None:
+            return False
     with factory.begin() as session:
         answer = session.get(PlatformAnswer, inbox_id, with_for_update=True)
         row = session.get(InboxMessage, inbox_id)
@@ -123,6 +127,14 @@ def queue_late(factory: sessionmaker, inbox_id: int, now: dt.datetime) -> bool:
             return False
         _put_reply(session, resident.id, f"late:{inbox_id}", row.replies, now)
         return True
+
+
+def _promised(inbox_id: int) -> Select:
+    return select(PlatformAnswer.inbox_id).where(
+        PlatformAnswer.inbox_id == inbox_id,
+        PlatformAnswer.how == LATE,
+        PlatformAnswer.queued.is_(False),
+    )
 
 
 def queue_rest(factory: sessionmaker, inbox_id: int, texts: list[str], now: dt.datetime) -> None:
@@ -190,17 +202,29 @@ def missed(factory: sessionmaker, outbox_id: int, resident_id: int) -> None:
         insert_ignore(session, PlatformMissed, row, ["outbox_id"])
 
 
+def result(factory: sessionmaker, inbox_id: int) -> tuple[str, list[dict]]:
+    """Status and replies of a message; takes no lock, for many ask at once."""
+    columns = select(InboxMessage.status, InboxMessage.replies)
+    with read_session(factory) as session:
+        row = session.execute(columns.where(InboxMessage.id == inbox_id)).first()
+    return (row.status, row.replies or []) if row else ("failed", [])
+
+
 def take_missed(factory: sessionmaker, resident_id: int, inbox_id: int) -> list[str]:
     """Texts of missed notices, to be shown with the reply to this message; each once.
 
     Asked again for the same message (a second attempt) it gives the same.
     """
+    own = PlatformMissed.resident_id == resident_id
+    with read_session(factory) as session:  # nearly always there is none
+        if session.scalar(select(PlatformMissed.outbox_id).where(own).limit(1)) is None:
+            return []
     with factory.begin() as session:
         rows = session.execute(
             select(PlatformMissed, Outbox.payload)
             .join(Outbox, Outbox.id == PlatformMissed.outbox_id)
             .where(
-                PlatformMissed.resident_id == resident_id,
+                own,
                 or_(PlatformMissed.shown_in.is_(None), PlatformMissed.shown_in == inbox_id),
             )
             .order_by(PlatformMissed.outbox_id.desc())

@@ -257,7 +257,7 @@ class Caller:
             ) as response:
                 text = await response.text()
                 return Attempt(response.status, text, time.monotonic() - started)
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, asyncio.TimeoutError) as error:
             return Attempt(0, type(error).__name__, time.monotonic() - started)
 
 
