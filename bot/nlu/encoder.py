@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from functools import lru_cache
 from typing import Any
 
@@ -25,9 +26,19 @@ SIZE = 512
 
 @lru_cache(maxsize=1)
 def encoder() -> USE:
-    """One encoder a process: it takes 65 MB and a second to load."""
+    """One encoder a process: it takes a second to load."""
     # One thread: a message is too small to share, and idle threads cost a hundred milliseconds.
-    return USE(threads=1)
+    use = USE(threads=1)
+    use._model.table = _on_disk(use._model.table)
+    return use
+
+
+def _on_disk(table: np.ndarray) -> np.ndarray:
+    """The table of all languages' word pieces, mapped: memory holds only those met so far."""
+    with tempfile.TemporaryFile() as file:
+        file.write(table.tobytes())
+        file.flush()
+        return np.asarray(np.memmap(file, table.dtype, "r", shape=table.shape))
 
 
 def encode(texts: list[str]) -> np.ndarray:
