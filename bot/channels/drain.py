@@ -21,7 +21,7 @@ from sqlalchemy.orm import sessionmaker
 from bot.channels.inward import for_dialogue
 from bot.channels.remote_action import ActionServerFailed
 from bot.channels.replies import Replies, Reply
-from bot.channels.tracker import turn
+from bot.channels.tracker import forget_deleted, turn
 from bot.services import inbox
 from bot.services.clock import now
 from bot.services.inbox import Claimed
@@ -84,6 +84,8 @@ class Drain:
             replies = []
         answer = replies or [FALLBACK]
         await asyncio.to_thread(inbox.finish, self.factory, claimed, answer, now())
+        sender = claimed.message.sender
+        await asyncio.to_thread(forget_deleted, self.factory, claimed.resident_id, sender)
         return True
 
     async def _replies(self, claimed: Claimed) -> list[Reply]:

@@ -10,6 +10,7 @@ from rasa.core.brokers.broker import EventBroker
 from rasa.core.tracker_store import SQLTrackerStore
 from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import BotUttered, UserUttered
+from sqlalchemy import select
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import sessionmaker
 from sqlalchemy.pool import QueuePool
@@ -17,6 +18,7 @@ from sqlalchemy.pool import QueuePool
 from bot.channels.replies import Reply, normalise
 from bot.settings import settings
 from bot.store.base import read_session
+from bot.store.models import Resident
 
 EVENTS = SQLTrackerStore.SQLEvent.__table__
 BUSY_MILLISECONDS = 30_000
@@ -78,12 +80,23 @@ def turn(factory: sessionmaker, sender: str, message_id: str) -> list[Reply] | N
     return [reply for reply in found if reply]
 
 
+def forget_deleted(factory: sessionmaker, resident_id: int, sender: str) -> None:
+    """Delete the conversation of a resident who had the personal data deleted in this turn.
+
+    Only now: Rasa counts the stored events of a turn that it saves, and would store all anew.
+    """
+    with factory.begin() as session:
+        known_as = session.scalar(select(Resident.external_id).where(Resident.id == resident_id))
+        if known_as != sender:
+            session.execute(sa.delete(EVENTS).where(EVENTS.c.sender_id == sender))
+
+
 def _events_from(
     factory: sessionmaker, sender: str, message_id: str
 ) -> list[dict[str, Any]] | None:
     """User and bot events after the message with this id, oldest first."""
     of_sender = EVENTS.c.sender_id == sender
-    users = sa.select(EVENTS.c.id, EVENTS.c.data).where(
+    users = select(EVENTS.c.id, EVENTS.c.data).where(
         of_sender, EVENTS.c.type_name == UserUttered.type_name
     )
     with read_session(factory) as session:
@@ -97,7 +110,7 @@ def _events_from(
         )
         if number is None:
             return None
-        later = sa.select(EVENTS.c.data).where(
+        later = select(EVENTS.c.data).where(
             of_sender,
             EVENTS.c.id > number,
             EVENTS.c.type_name.in_([UserUttered.type_name, BotUttered.type_name]),

@@ -60,7 +60,7 @@ class Feed:
             part = waiting[start : start + BATCH]
             found = await asyncio.to_thread(chat.latest_ids, self._factory, part)
             for resident_id, newest in found.items():
-                if newest > self._latest.get(resident_id, 0) and resident_id in self._pages:
+                if newest != self._latest.get(resident_id) and resident_id in self._pages:
                     self._latest[resident_id] = newest
                     self._wake(resident_id)
 

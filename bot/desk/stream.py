@@ -16,9 +16,11 @@ from bot.services import chat
 
 KEEP_ALIVE_SECONDS = 15
 SECOND_LOOK_SECONDS = 1.5
+FAREWELL_SECONDS = 5
 # Ids are given before commit: a line may appear after one with a greater id. So each look goes
 # back a little, and what was sent already is left out.
 OVERLAP = 200
+RESET = b"id: 0\nevent: reset\ndata: deleted\n\n"
 HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
     "Cache-Control": "no-store",
@@ -52,7 +54,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(headers=HEADERS)
     await response.prepare(request)
     with contextlib.suppress(ConnectionResetError):
-        await _send_until_gone(request.app, response, resident_id, Cursor(_start(request)))
+        await _send_until_gone(request, response, resident_id, Cursor(_start(request)))
     return response
 
 
@@ -65,15 +67,38 @@ def _start(request: web.Request) -> int:
 
 
 async def _send_until_gone(
-    app: web.Application, response: web.StreamResponse, resident_id: int, cursor: Cursor
+    request: web.Request, response: web.StreamResponse, resident_id: int, cursor: Cursor
 ) -> None:
+    app = request.app
     await response.write(b"retry: 1500\n\n")
     with app[FEED].page(resident_id) as wake:
         while not app[FEED].closed:
             wake.clear()
             sent = await _send_new(app, response, resident_id, cursor)
+            if not await _still(request, resident_id):
+                await _farewell(app, response, resident_id, wake)
+                return
             if not await _woken(wake, SECOND_LOOK_SECONDS if sent else KEEP_ALIVE_SECONDS):
                 await response.write(b": here\n\n")
+
+
+async def _still(request: web.Request, resident_id: int) -> bool:
+    """Whether the visitor is the same resident; not after having the personal data deleted."""
+    name = visitor.known(request) or ""
+    return await asyncio.to_thread(visitor.resident_id, request.app, name) == resident_id
+
+
+async def _farewell(
+    app: web.Application, response: web.StreamResponse, resident_id: int, wake: asyncio.Event
+) -> None:
+    """The history was deleted: clear the page, and show the answer to that wish when it comes.
+
+    From the beginning, for SQLite may give the ids of deleted lines again.
+    """
+    await response.write(RESET)
+    if not await _send_new(app, response, resident_id, Cursor(0)):
+        await _woken(wake, FAREWELL_SECONDS)
+        await _send_new(app, response, resident_id, Cursor(0))
 
 
 async def _send_new(

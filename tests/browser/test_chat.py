@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
-from bot.services import chat
+from bot.services import chat, residents
 from bot.services.clock import now
 from bot.services.inbox import Inbound
 from bot.store.models import ChatMessage, InboxMessage, Resident
@@ -297,6 +297,28 @@ def test_what_readers_of_the_screen_are_told(page):
     expect(log.get_by_text("我：")).to_have_count(1)
     for call in ("110", "119", "120"):
         expect(page.get_by_role("link", name=call)).to_have_attribute("href", f"tel:{call}")
+
+
+def test_deleted_data_leaves_the_screen_and_the_chat_goes_on(page, desk):
+    def forgetting(message: Inbound) -> list[Reply]:
+        if "删除" in message.text:
+            with desk.database.factory() as session:
+                resident = session.scalars(select(Resident.id)).one()
+            residents.forget(desk.database.factory, resident, now())
+            return [say("已删除您的个人信息。")]
+        return script(message)
+
+    desk.script = forgetting
+    write(page, "我的秘密")
+    expect(bubble(page, "收到：我的秘密")).to_be_visible()
+    write(page, "删除我的数据")
+    expect(bubble(page, "已删除您的个人信息。")).to_be_visible()
+    expect(page.get_by_text("我的秘密")).to_have_count(0)
+    write(page, "你好")
+    expect(bubble(page, "收到：你好")).to_be_visible()
+    page.reload()
+    expect(bubble(page, "收到：你好")).to_be_visible()
+    expect(page.get_by_text("已删除")).to_have_count(0)
 
 
 def test_every_line_is_kept_once(page, desk):

@@ -6,13 +6,14 @@ import asyncio
 import datetime as dt
 
 import pytest
+from rasa.core.channels.channel import UserMessage
 from sqlalchemy import func, select
 
 from bot.channels import drain as drain_module
 from bot.channels.drain import SORRY, Drain
 from bot.channels.remote_action import ActionServerFailed
 from bot.channels.tracker import turn
-from bot.services import inbox
+from bot.services import inbox, residents
 from bot.services.inbox import Inbound
 from bot.store.models import ChatMessage, Resident
 from tests.channels.dialogue import Dialogue, Killed, make_dialogue, replies
@@ -221,6 +222,31 @@ async def test_a_turn_that_says_nothing_is_still_answered(database, dialogue, cl
     dialogue.silent = True
     await Drain(dialogue, database.factory).drain("webchat", SENDER)
     assert said(database) == [SORRY]
+
+
+async def test_a_deleted_residents_conversation_is_deleted_with_the_turn_that_asked_for_it(
+    database, dialogue, clock
+):
+    put(database, "k0", "别人的话", sender="visitor-2")
+    put(database, "k1", "删除我的数据")
+    drain = Drain(dialogue, database.factory)
+    await drain.drain("webchat", "visitor-2")
+    answer = dialogue.__call__
+
+    async def forgetting(message: UserMessage) -> None:
+        with database.factory() as session:
+            query = select(Resident.id).where(Resident.external_id == SENDER)
+            resident_id = session.scalars(query).one()
+        residents.forget(database.factory, resident_id, START)
+        await answer(message)
+
+    await Drain(forgetting, database.factory).drain("webchat", SENDER)
+    assert await dialogue.store.retrieve(SENDER) is None
+    assert await dialogue.store.retrieve("visitor-2") is not None
+    put(database, "k2", "你好")
+    await drain.drain("webchat", SENDER)
+    assert [turn.text for turn in dialogue.turns] == ["别人的话", "删除我的数据", "你好"]
+    assert said(database) == ["收到：你好", "请核对"]
 
 
 async def test_a_turn_that_hangs_is_given_up_before_its_lease_ends(database, clock, monkeypatch):

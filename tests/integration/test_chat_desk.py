@@ -22,7 +22,7 @@ from bot.desk import feed
 from bot.desk.forward import TASKS
 from bot.desk.main import make_app
 from bot.desk.visitor import COOKIE, sign, verify
-from bot.services import attachments, chat, health
+from bot.services import attachments, chat, health, residents
 from bot.services.clock import now
 from bot.store.models import Attachment, ChatMessage, InboxMessage, Resident
 from tests.databases import Database
@@ -428,7 +428,7 @@ async def next_lines(response: aiohttp.ClientResponse, count: int) -> list[dict[
     while len(found) < count:
         row = (await response.content.readline()).decode()
         assert row, "the stream ended"
-        if row.startswith("data: "):
+        if row.startswith("data: {"):
             found.append(json.loads(row.removeprefix("data: ")))
     return found
 
@@ -473,6 +473,24 @@ async def test_one_visitor_does_not_hear_another(server, visitor):
         await other.say("还在吗", key="key-0009")
         assert [line["text"] for line in await next_lines(stream, 1)] == ["还在吗"]
     await other.close()
+
+
+async def test_after_deleting_the_personal_data_the_visitor_is_somebody_new(
+    visitor, sqlite_database
+):
+    await visitor.say("删除我的数据")
+    (resident,) = rows(sqlite_database, Resident)
+    async with visitor.client.get("/chat/stream") as stream:
+        await next_lines(stream, 1)
+        residents.forget(sqlite_database.factory, resident.id, now())
+        told(sqlite_database, 1)
+        assert [line["text"] for line in await next_lines(stream, 1)] == ["通知0"]
+        while await stream.content.readline():
+            pass  # ends, so that the page asks anew
+    assert (await visitor.history())["lines"] == []
+    await visitor.say("你好", key="key-0009")
+    async with visitor.client.get("/chat/stream") as stream:
+        assert [line["text"] for line in await next_lines(stream, 1)] == ["你好"]
 
 
 async def test_a_page_without_a_history_is_sent_away(visitor):

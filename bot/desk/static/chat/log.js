@@ -112,6 +112,14 @@ export class Log {
     this.pending.delete(key);
   }
 
+  /** The reader had the history deleted. */
+  clear() {
+    this.stopTyping();
+    log.querySelectorAll(":scope > .line, :scope > .time, :scope > .divider").forEach((row) => row.remove());
+    this.rows.clear();
+    this.pending.clear();
+  }
+
   startTyping() {
     this.stopTyping();
     const dots = make("span", "dots", make("i"), make("i"), make("i"));

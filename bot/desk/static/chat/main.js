@@ -45,6 +45,12 @@ const tap = (payload, label) => outgoing.tap(payload, label);
 const log = new Log({ tap, seen });
 const stream = new Stream({
   onLine: (line) => log.add(line),
+  onReset: () => {
+    log.clear();
+    hideWelcome();
+    read = 0;
+    more = false;
+  },
   onState: (good) => setState("offline", !good),
   lastId: () => log.lastId,
 });

@@ -3,8 +3,8 @@
 const PATIENCE = 4000; // a shorter gap in the connection is nobody's concern
 
 export class Stream {
-  constructor({ onLine, onState, lastId }) {
-    Object.assign(this, { onLine, onState, lastId });
+  constructor({ onLine, onReset, onState, lastId }) {
+    Object.assign(this, { onLine, onReset, onState, lastId });
     window.addEventListener("online", () => this.open());
     window.addEventListener("offline", () => this.onState(false));
     window.addEventListener("pageshow", (event) => event.persisted && this.reopen());
@@ -16,6 +16,7 @@ export class Stream {
     this.source = new EventSource(`/chat/stream?after=${this.lastId()}`);
     this.source.onopen = () => this.#state(true);
     this.source.onerror = () => this.#state(this.source.readyState === EventSource.CLOSED && navigator.onLine);
+    this.source.addEventListener("reset", () => this.onReset());
     this.source.onmessage = ({ data }) => this.onLine(JSON.parse(data));
   }
 
