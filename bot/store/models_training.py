@@ -24,7 +24,9 @@ class LabelVote(Base):
 
     __tablename__ = "label_vote"
     id = Column(Integer, primary_key=True)
-    utterance_id = Column(ForeignKey("utterance.id"), nullable=False, index=True)
+    utterance_id = Column(
+        ForeignKey("utterance.id", ondelete="CASCADE"), nullable=False, index=True
+    )
     member_id = Column(ForeignKey("member.id"), index=True)  # NULL: drawn from a ticket's history
     kind = Column(String(10), nullable=False, default="person")  # person | arbiter | return | staff
     verdict = Column(String(10), nullable=False)  # label | none (都不是) | skip
@@ -43,7 +45,9 @@ class Label(Base):
 
     __tablename__ = "label"
     id = Column(Integer, primary_key=True)
-    utterance_id = Column(ForeignKey("utterance.id"), unique=True, nullable=False)
+    utterance_id = Column(
+        ForeignKey("utterance.id", ondelete="CASCADE"), unique=True, nullable=False
+    )
     text = Column(Text, nullable=False)  # masked, as it was labelled
     intent = Column(String(80))  # None: 都不是
     entities = Column(JSON, nullable=False, default=list)
@@ -128,7 +132,7 @@ class ShadowSample(Base):
     __tablename__ = "shadow_sample"
     id = Column(Integer, primary_key=True)
     job_id = Column(ForeignKey("training_job.id"), nullable=False)
-    utterance_id = Column(ForeignKey("utterance.id"), nullable=False)
+    utterance_id = Column(ForeignKey("utterance.id", ondelete="CASCADE"), nullable=False)
     live_intent = Column(String(80), nullable=False)
     live_confidence = Column(Float, nullable=False)
     candidate_intent = Column(String(80), nullable=False)

@@ -9,12 +9,14 @@ from bot.store.models import Utterance
 
 # Reasons in the words of the page; the weight says how much such a message teaches.
 RETURNED, CHANGED, CORRECTED = "被退单", "工作人员改过事项", "居民更正过"
+DROPPED = "居民没有确认"
 FALLBACK, DISAGREE, UNSURE, CLOSE = "没听懂", "新旧模型看法不同", "拿不准", "两可之间"
 MORE = "近来变多"
 WEIGHTS = {
     RETURNED: 1.0,
     CHANGED: 1.0,
     CORRECTED: 1.0,
+    DROPPED: 0.8,
     FALLBACK: 0.95,
     DISAGREE: 0.9,
     CLOSE: 0.7,
@@ -51,6 +53,7 @@ def _reasons(utterance: Utterance, happened: Happened) -> list[str]:
         RETURNED: happened.returned,
         CHANGED: happened.changed,
         CORRECTED: outcome == "corrected",
+        DROPPED: outcome == "cancelled",
         FALLBACK: outcome == "fallback" or utterance.intent == "nlu_fallback",
         DISAGREE: happened.disagree,
         CLOSE: margin(utterance.ranking or []) < SMALL_MARGIN,

@@ -255,3 +255,17 @@ def test_a_return_that_names_the_owner_is_a_label_that_one_person_confirms(datab
         "approved",
         leak,
     )
+
+
+def test_a_resident_who_asks_for_deletion_takes_the_labelled_words_along(database, dispatcher):
+    from bot.services import residents
+    from tests.people import resident
+
+    person = resident(database)
+    message = hear(database, 1, "水管漏水", resident_id=person)
+    labels.vote(database.factory, dispatcher, [message], "housing/leak_repair", NOW)
+    residents.forget(database.factory, person, NOW)
+    with database.factory() as session:
+        assert session.get(Utterance, message) is None
+        assert session.scalar(select(func.count(Label.id))) == 0
+        assert session.scalar(select(func.count(LabelVote.id))) == 0

@@ -102,7 +102,10 @@ def upgrade() -> None:
         sa.Column("held_back", sa.Boolean(), nullable=False),
         sa.Column("at", sa.DateTime(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["utterance_id"], ["utterance.id"], name=op.f("fk_label_utterance_id_utterance")
+            ["utterance_id"],
+            ["utterance.id"],
+            name=op.f("fk_label_utterance_id_utterance"),
+            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_label")),
         sa.UniqueConstraint("utterance_id", name=op.f("uq_label_utterance_id")),
@@ -127,7 +130,10 @@ def upgrade() -> None:
             ["member_id"], ["member.id"], name=op.f("fk_label_vote_member_id_member")
         ),
         sa.ForeignKeyConstraint(
-            ["utterance_id"], ["utterance.id"], name=op.f("fk_label_vote_utterance_id_utterance")
+            ["utterance_id"],
+            ["utterance.id"],
+            name=op.f("fk_label_vote_utterance_id_utterance"),
+            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_label_vote")),
     )
@@ -152,7 +158,10 @@ def upgrade() -> None:
             ["job_id"], ["training_job.id"], name=op.f("fk_shadow_sample_job_id_training_job")
         ),
         sa.ForeignKeyConstraint(
-            ["utterance_id"], ["utterance.id"], name=op.f("fk_shadow_sample_utterance_id_utterance")
+            ["utterance_id"],
+            ["utterance.id"],
+            name=op.f("fk_shadow_sample_utterance_id_utterance"),
+            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_shadow_sample")),
     )
