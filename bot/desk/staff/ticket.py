@@ -12,6 +12,7 @@ from bot.desk.staff.render import render, wants_fragment
 from bot.desk.staff.step_forms import ORDER, form_for, primary
 from bot.domain.errors import NotFound
 from bot.services import attachments, clock, ticket_page
+from bot.store.undelivered import undelivered
 
 routes = web.RouteTableDef()
 
@@ -23,6 +24,7 @@ async def show(
     page = await asyncio.to_thread(
         ticket_page.page, request.app[FACTORY], number, staff_of(request).id, clock.now()
     )
+    missed = await asyncio.to_thread(undelivered, request.app[FACTORY], number)
     asked = page.pause_asked is not None
     forms = [form_for(step, asked=asked) for step in ORDER if step in page.steps]
     first = primary(page.steps, page.detail.row.status, asked=asked)
@@ -33,6 +35,7 @@ async def show(
         page=page,
         t=page.detail,
         row=page.detail.row,
+        undelivered=missed,
         first=next((form for form in forms if form.step is first), None),
         steps=[form for form in forms if form.step is not first],
         tab="tasks" if page.is_assignee else "queue",
