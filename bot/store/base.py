@@ -6,8 +6,9 @@ import datetime as dt
 from typing import Any
 
 from sqlalchemy import DateTime, MetaData, create_engine, event
-from sqlalchemy.engine import Engine
-from sqlalchemy.orm import Session, declarative_base, sessionmaker
+from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.orm import declarative_base, sessionmaker
+from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeDecorator
 
 NAMING = {
@@ -40,11 +41,15 @@ class UtcDateTime(TypeDecorator):
 
 
 def make_engine(url: str) -> Engine:
-    """Engine for SQLite (WAL, immediate write locks) or PostgreSQL."""
+    """Engine for SQLite (WAL) or PostgreSQL."""
     if not url.startswith("sqlite"):
         return create_engine(url, future=True, pool_pre_ping=True, pool_size=10, max_overflow=20)
+    pooled: dict[str, Any] = {}
+    if make_url(url).database not in {None, "", ":memory:"}:
+        # By default a file is opened anew for each session, which costs more than the queries.
+        pooled = {"poolclass": QueuePool, "pool_size": 10, "max_overflow": 20}
     engine = create_engine(
-        url, future=True, connect_args={"timeout": 30, "check_same_thread": False}
+        url, future=True, connect_args={"timeout": 30, "check_same_thread": False}, **pooled
     )
 
     @event.listens_for(engine, "connect")
@@ -61,19 +66,21 @@ def make_engine(url: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
-        mode = "IMMEDIATE" if connection.get_execution_options().get("write", True) else "DEFERRED"
+        mode = "IMMEDIATE" if connection.get_execution_options().get("write") else "DEFERRED"
         connection.exec_driver_sql(f"BEGIN {mode}")
 
     return engine
 
 
+class Sessions(sessionmaker):
+    """`sessions()` reads, `sessions.begin()` writes: on SQLite only the second takes the lock."""
+
+    def begin(self) -> Any:
+        """A session in a transaction that commits at the end of the block."""
+        session: Any = self(bind=self.kw["bind"].execution_options(write=True))
+        return session._maker_context_manager()
+
+
 def make_session_factory(engine: Engine) -> sessionmaker:
     """Factory of 2.0-style sessions whose objects stay readable after commit."""
-    return sessionmaker(bind=engine, future=True, expire_on_commit=False)
-
-
-def read_session(factory: sessionmaker) -> Session:
-    """A session for reads only: on SQLite it takes no write lock."""
-    session: Session = factory()
-    session.connection(execution_options={"write": False})
-    return session
+    return Sessions(bind=engine, future=True, expire_on_commit=False)
