@@ -38,7 +38,7 @@ def record(
     ticket_id: int | None = None,
 ) -> None:
     """Keep one utterance; a repeated message is kept once, and its later outcome wins."""
-    values = {
+    values: dict[str, Any] = {
         "message_id": heard.message_id[:160],
         "resident_id": heard.resident_id,
         "text_masked": mask(heard.text)[:MAX_TEXT],
