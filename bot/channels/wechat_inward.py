@@ -22,7 +22,6 @@ from bot.platforms.xml import InboundMessage, body_hash
 from bot.services import answers, attachments, residents
 from bot.services.clock import now
 from bot.services.inbox import Claimed, Inbound
-from bot.store.base import read_session
 from bot.store.models import Building
 
 log = logging.getLogger(__name__)
@@ -124,7 +123,7 @@ def _bind(factory: sessionmaker, resident_id: int, scene: str | None) -> list[st
     """Bind the resident to the building whose code was scanned."""
     if not scene:
         return []
-    with read_session(factory) as session:
+    with factory() as session:
         building_id = session.scalar(select(Building.id).where(Building.key == scene))
     try:
         if building_id is None:
@@ -179,7 +178,7 @@ def _keep(factory: sessionmaker, claimed: Claimed, data: bytes, mime: str, folde
 def nearest_building(factory: sessionmaker, media: dict[str, Any]) -> str | None:
     """Name of the building nearest to a sent location, within 300 metres."""
     lat, lon = float(media["lat"]), float(media["lon"])
-    with read_session(factory) as session:
+    with factory() as session:
         placed = session.scalars(
             select(Building).where(
                 Building.active, Building.lat.is_not(None), Building.lon.is_not(None)

@@ -15,7 +15,6 @@ from bot.domain.status import Status
 from bot.services import cards, staff_steps, wording
 from bot.services.members import Staff
 from bot.store import queries
-from bot.store.base import read_session
 from bot.store.models import Attachment, Ticket
 from bot.store.queries import Row
 
@@ -115,7 +114,7 @@ def accept(factory: sessionmaker, staff: Staff, number: str, at: dt.datetime) ->
 
 
 def _holder(factory: sessionmaker, number: str) -> tuple[int | None, str]:
-    with read_session(factory) as session:
+    with factory() as session:
         row = session.execute(
             select(Ticket.assignee_id, Ticket.status).where(Ticket.number == number)
         ).one()
@@ -161,7 +160,7 @@ def _resolve(factory: sessionmaker, staff: Staff, row: Row, words: str, at: dt.d
 
 def _photos(factory: sessionmaker, member_id: int, at: dt.datetime) -> tuple[str, ...]:
     """Photos that the member sent lately and that belong to no ticket yet."""
-    with read_session(factory) as session:
+    with factory() as session:
         return tuple(
             session.scalars(
                 select(Attachment.token)

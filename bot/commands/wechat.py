@@ -18,7 +18,6 @@ from bot.platforms.client import ApiClient
 from bot.platforms.errors import PlatformError
 from bot.platforms.wechat import WeChatApi
 from bot.settings import ROOT, Settings, settings
-from bot.store.base import read_session
 from bot.store.db import session_factory
 from bot.store.models import Building
 
@@ -64,7 +63,7 @@ def qr(out: str) -> int:
 
 def _buildings() -> list[tuple[str, str]]:
     """(key, name) of the active buildings."""
-    with read_session(session_factory()) as session:
+    with session_factory()() as session:
         rows = session.scalars(
             select(Building).where(Building.active).order_by(Building.estate, Building.id)
         )

@@ -16,7 +16,6 @@ from sqlalchemy import select
 
 from bot.desk.keys import FACTORY, SETTINGS
 from bot.desk.security import secure_cookies
-from bot.store.base import read_session
 from bot.store.models import Resident
 
 CHANNEL = "webchat"
@@ -71,7 +70,7 @@ def keep(request: web.Request, response: web.StreamResponse, visitor: str) -> No
 def resident_id(app: web.Application, visitor: str) -> int | None:
     """The resident behind a visitor; None before the first message (a mere look makes no row)."""
     channel, external_id = address(visitor)
-    with read_session(app[FACTORY]) as session:
+    with app[FACTORY]() as session:
         found: int | None = session.scalar(
             select(Resident.id).where(
                 Resident.channel == channel, Resident.external_id == external_id

@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.sql import Select
 
 from bot.services import insert_ignore, outbox, residents
-from bot.store.base import read_session
 from bot.store.models import InboxMessage, Outbox, Resident
 from bot.store.models_platform import PlatformAnswer, PlatformMissed, PlatformSignature
 
@@ -52,7 +51,7 @@ def too_many(
 ) -> bool:
     """Whether a sender has stored `limit` messages since a moment, and this one is not of them."""
     own = (InboxMessage.channel == channel) & (InboxMessage.sender == sender)
-    with read_session(factory) as session:
+    with factory() as session:
         count = select(func.count(InboxMessage.id)).where(own, InboxMessage.received_at > since)
         if (session.scalar(count) or 0) < limit:
             return False
@@ -113,7 +112,7 @@ def _decide(session: Session, inbox_id: int, how: str, now: dt.datetime) -> str:
 
 def queue_late(factory: sessionmaker, inbox_id: int, now: dt.datetime) -> bool:
     """Put a finished message's promised reply into the outbox, once."""
-    with read_session(factory) as session:  # nearly always all there is to do
+    with factory() as session:  # nearly always all there is to do
         if session.scalar(_promised(inbox_id)) is None:
             return False
     with factory.begin() as session:
@@ -205,7 +204,7 @@ def missed(factory: sessionmaker, outbox_id: int, resident_id: int) -> None:
 def result(factory: sessionmaker, inbox_id: int) -> tuple[str, list[dict]]:
     """Status and replies of a message; takes no lock, for many ask at once."""
     columns = select(InboxMessage.status, InboxMessage.replies)
-    with read_session(factory) as session:
+    with factory() as session:
         row = session.execute(columns.where(InboxMessage.id == inbox_id)).first()
     return (row.status, row.replies or []) if row else ("failed", [])
 
@@ -216,7 +215,7 @@ def take_missed(factory: sessionmaker, resident_id: int, inbox_id: int) -> list[
     Asked again for the same message (a second attempt) it gives the same.
     """
     own = PlatformMissed.resident_id == resident_id
-    with read_session(factory) as session:  # nearly always there is none
+    with factory() as session:  # nearly always there is none
         if session.scalar(select(PlatformMissed.outbox_id).where(own).limit(1)) is None:
             return []
     with factory.begin() as session:
@@ -243,7 +242,7 @@ def set_media(factory: sessionmaker, inbox_id: int, media: dict) -> None:
 
 def forget(factory: sessionmaker, channel: str, user: str, now: dt.datetime) -> None:
     """The person left (取消关注): delete personal data, also what belongs to the platform."""
-    with read_session(factory) as session:
+    with factory() as session:
         resident_id = session.scalar(
             select(Resident.id).where(Resident.channel == channel, Resident.external_id == user)
         )

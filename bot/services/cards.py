@@ -9,7 +9,6 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import sessionmaker
 
 from bot.services import insert_ignore
-from bot.store.base import read_session
 from bot.store.models import Ticket
 from bot.store.models_platform import PlatformCard
 
@@ -47,7 +46,7 @@ def remember(
 
 def ticket_of(factory: sessionmaker, task_id: str, user: str) -> str | None:
     """Number of the ticket behind a card on this member's own phone."""
-    with read_session(factory) as session:
+    with factory() as session:
         number: str | None = session.scalar(
             select(Ticket.number)
             .join(PlatformCard, PlatformCard.ticket_id == Ticket.id)

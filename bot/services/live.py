@@ -10,7 +10,6 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import sessionmaker
 
-from bot.store.base import read_session
 from bot.store.models import Member, Outbox, Ticket, TicketEvent
 from bot.store.scope import visible_to
 
@@ -48,7 +47,7 @@ class Cursor:
 def start(factory: sessionmaker) -> Cursor:
     """A cursor at the end of history."""
     cursor = Cursor()
-    with read_session(factory) as session:
+    with factory() as session:
         cursor.event = session.scalar(select(func.max(TicketEvent.id))) or 0
         cursor.message = session.scalar(select(func.max(Outbox.id))) or 0
         cursor.seen_events = set(_ids(session, TicketEvent, cursor.event))
@@ -58,13 +57,13 @@ def start(factory: sessionmaker) -> Cursor:
 
 def newest(factory: sessionmaker) -> int:
     """Id of the newest event: what a page shows that is read after this call."""
-    with read_session(factory) as session:
+    with factory() as session:
         return session.scalar(select(func.max(TicketEvent.id))) or 0
 
 
 def changes_since(factory: sessionmaker, member_id: int, event: int) -> tuple[Change, ...]:
     """Tickets in a member's scope with events after this one."""
-    with read_session(factory) as session:
+    with factory() as session:
         rows = session.execute(
             select(TicketEvent.ticket_id, TicketEvent.id)
             .where(TicketEvent.id > event)
@@ -81,7 +80,7 @@ def _ids(session: Any, table: Any, newest: int) -> Iterable[int]:
 
 def news(factory: sessionmaker, cursor: Cursor, member_ids: Iterable[int]) -> dict[int, News]:
     """What happened since the cursor, which moves on, for each of these members."""
-    with read_session(factory) as session:
+    with factory() as session:
         tickets = _new_events(session, cursor)
         alerts = _new_alerts(session, cursor)
         if not tickets and not alerts:
@@ -154,7 +153,7 @@ class Alert:
 
 def alerts(factory: sessionmaker, member_id: int, limit: int = 50) -> list[Alert]:
     """The latest messages to a member, newest first."""
-    with read_session(factory) as session:
+    with factory() as session:
         rows = session.scalars(
             select(Outbox)
             .where(Outbox.recipient_kind == "member", Outbox.recipient_id == member_id)

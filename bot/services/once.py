@@ -11,7 +11,6 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session, sessionmaker
 
 from bot.services import insert_ignore
-from bot.store.base import read_session
 from bot.store.models_desk import SpentToken
 
 KEEP = dt.timedelta(days=8)  # longer than any log-in lasts
@@ -61,5 +60,5 @@ def spend(factory: sessionmaker, token: str, now: dt.datetime) -> None:
 
 def is_spent(factory: sessionmaker, token: str) -> bool:
     """Whether the token was spent."""
-    with read_session(factory) as session:
+    with factory() as session:
         return session.get(SpentToken, token) is not None

@@ -42,7 +42,7 @@ class SyncReport:
 def sync(factory: sessionmaker, community: Community) -> SyncReport:
     """Make the database say what `community` says, in one transaction; safe to repeat."""
     tally: Counter[str] = Counter()
-    with factory() as session, session.begin():
+    with factory.begin() as session:
         nodes = _nodes(_Table(session, OrgNode, tally), community)
         buildings = _buildings(_Table(session, Building, tally), community, nodes)
         _members(_Table(session, Member, tally), community, nodes, buildings)

@@ -15,7 +15,6 @@ from bot.services import suspension
 from bot.services.clock import CALENDAR
 from bot.services.lifecycle import actors, co_task_of
 from bot.store import co_tasks
-from bot.store.base import read_session
 from bot.store.co_tasks import CoLine
 from bot.store.models import AccessLog, Assignment, Member, Ticket, TicketEvent
 from bot.store.models_life import CoTask, Suspension
@@ -82,7 +81,7 @@ def load(session: Session, number: str, member_id: int) -> tuple[Ticket, Member]
 
 def page(factory: sessionmaker, number: str, member_id: int, now: dt.datetime) -> Page:
     """Everything on the page. Raises NotFound."""
-    with read_session(factory) as session:
+    with factory() as session:
         ticket, member = load(session, number, member_id)
         as_ = actors(session, ticket, member)
         last_event = _last_event(session, ticket.id)  # before the rest is read

@@ -9,7 +9,6 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload, sessionmaker
 
 from bot.domain.status import FINAL
-from bot.store.base import read_session
 from bot.store.models import Member, OrgNode, Ticket
 from bot.store.models_life import CoTask
 from bot.store.queries import Row, person, row_of
@@ -56,7 +55,7 @@ def _line(task: CoTask, now: dt.datetime) -> CoLine:
 
 def mine(factory: sessionmaker, member_id: int, box: str, now: dt.datetime) -> list[CoRow]:
     """A member's co-handling tasks in one box of the front page, the most urgent first."""
-    with read_session(factory) as session:
+    with factory() as session:
         tasks = session.scalars(
             select(CoTask)
             .join(Ticket, CoTask.ticket_id == Ticket.id)
@@ -94,7 +93,7 @@ def of_ticket(session: Session, ticket_id: int, now: dt.datetime) -> tuple[CoLin
 
 def departments(factory: sessionmaker) -> list[tuple[str, str]]:
     """(key, name) of the departments that can be called."""
-    with read_session(factory) as session:
+    with factory() as session:
         rows = session.execute(
             select(OrgNode.key, OrgNode.name)
             .where(OrgNode.level == "department", OrgNode.active)

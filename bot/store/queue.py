@@ -13,7 +13,6 @@ from sqlalchemy.sql import ColumnElement
 from bot.domain.levels import Level
 from bot.domain.status import FINAL, OPEN, Status
 from bot.store import co_tasks
-from bot.store.base import read_session
 from bot.store.models import Member, Ticket
 from bot.store.queries import BOXES, Row, loaded, reasons_of, row_of
 from bot.store.scope import visible_to
@@ -104,7 +103,7 @@ def conditions(member: Member, search: Search, now: dt.datetime) -> list[ColumnE
 
 def queue(factory: sessionmaker, member_id: int, search: Search, now: dt.datetime) -> Found:
     """A page of the queue: what waits for a dispatcher first, then the newest."""
-    with read_session(factory) as session:
+    with factory() as session:
         where = conditions(session.get(Member, member_id), search, now)
         total = session.scalar(select(func.count(Ticket.id)).where(*where)) or 0
         pages = max(1, -(-total // search.size))
@@ -117,7 +116,7 @@ def export(
     factory: sessionmaker, member_id: int, search: Search, now: dt.datetime, limit: int = 5000
 ) -> list[Row]:
     """Every ticket of a search, for a file."""
-    with read_session(factory) as session:
+    with factory() as session:
         where = conditions(session.get(Member, member_id), search, now)
         return _rows(session, where, now, 0, limit)
 
@@ -132,7 +131,7 @@ def _rows(session: Session, where: list[Any], now: dt.datetime, skip: int, limit
 
 def box_counts(factory: sessionmaker, member_id: int) -> dict[str, int]:
     """How many of a member's own tasks, co-handling included, lie in each box."""
-    with read_session(factory) as session:
+    with factory() as session:
         rows = session.execute(
             select(Ticket.status, func.count(Ticket.id))
             .where(Ticket.assignee_id == member_id)

@@ -15,7 +15,6 @@ from sqlalchemy.sql import ColumnElement
 
 from bot.domain.levels import Level
 from bot.domain.status import FINAL, Status
-from bot.store.base import read_session
 from bot.store.models import Member, Ticket
 from bot.store.queue import FINAL_VALUES, OPEN_VALUES, Search, conditions, overdue
 
@@ -62,7 +61,7 @@ class Statistics:
 
 def statistics(factory: sessionmaker, member_id: int, days: int, now: dt.datetime) -> Statistics:
     """Figures of the last `days` days (0: all time)."""
-    with read_session(factory) as session:
+    with factory() as session:
         where = conditions(session.get(Member, member_id), Search(days=days), now)
         sums = _sums(session, where, now)
         by_status = _counts(session, where, Ticket.status)

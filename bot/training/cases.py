@@ -10,7 +10,6 @@ import yaml
 from sqlalchemy.orm import sessionmaker
 
 from bot.settings import ROOT
-from bot.store.base import read_session
 from bot.training.corpus import read_corpus
 from bot.training.exchange import approved
 
@@ -51,6 +50,6 @@ def _load(path: Path, key: str) -> list[Any]:
 
 def all_cases(factory: sessionmaker) -> list[Case]:
     """The frozen set, then the approved labels that were held back from training."""
-    with read_session(factory) as session:
+    with factory() as session:
         held = approved(session, held_back=True)
     return regression() + [Case(e.text, e.intent, None, "labels") for e in held]

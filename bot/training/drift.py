@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from bot.store.base import read_session
 from bot.store.models import Utterance
 
 WEEK = dt.timedelta(days=7)
@@ -73,5 +72,5 @@ def growing(session: Session, now: dt.datetime) -> set[str]:
 
 def report(factory: sessionmaker, now: dt.datetime) -> list[Change]:
     """The changes, for a page."""
-    with read_session(factory) as session:
+    with factory() as session:
         return changes(session, now)

@@ -20,7 +20,6 @@ from bot.domain.errors import BadInput
 from bot.domain.masking import mask
 from bot.services import insert_ignore
 from bot.settings import ROOT
-from bot.store.base import read_session
 from bot.store.models import Utterance
 from bot.store.models_training import Label
 from bot.training.catalogue import choices
@@ -97,7 +96,7 @@ def export(factory: sessionmaker, folder: Path) -> dict[str, int]:
     folder.mkdir(parents=True, exist_ok=True)
     for path in sorted((ROOT / "data" / "nlu").glob("*.yml")):
         shutil.copyfile(path, folder / path.name)
-    with read_session(factory) as session:
+    with factory() as session:
         examples = approved(session, held_back=False)
     own = {sentence.text for sentence in read_corpus(ROOT / "data" / "nlu")}
     new = [e for e in dict.fromkeys(examples) if e.text not in own]

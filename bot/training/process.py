@@ -17,7 +17,6 @@ from pathlib import Path
 
 from bot.services.clock import now
 from bot.settings import ROOT, settings
-from bot.store.base import read_session
 from bot.store.db import session_factory
 from bot.store.models_training import TrainingJob
 from bot.training import jobs
@@ -76,7 +75,7 @@ def work_dir(job_id: int) -> Path:
 def run(job_id: int, token: str) -> int:
     """Do the job; the exit code."""
     factory = session_factory()
-    with read_session(factory) as session:
+    with factory() as session:
         job = session.get(TrainingJob, job_id)
         kind = job.kind if job else None
     if kind is None:

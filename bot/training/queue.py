@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from bot.domain.masking import mask
 from bot.services.members import Staff
-from bot.store.base import read_session
 from bot.store.models import Ticket, TicketEvent, Utterance
 from bot.store.models_training import Label, LabelVote, ShadowSample
 from bot.training.catalogue import Choice, choices, intent_name
@@ -54,7 +53,7 @@ class Cluster:
 
 def page(factory: sessionmaker, staff: Staff, now: dt.datetime, count: int = PAGE) -> list[Card]:
     """The next messages for this member, the most useful first and unlike each other."""
-    with read_session(factory) as session:
+    with factory() as session:
         rows = _waiting(session, staff)
         happened = _happened(session, rows, now)
         rated = [(row, *value(row, happened.get(row.id, Happened()))) for row in rows]
@@ -183,7 +182,7 @@ def _votes(session: Session, utterance_id: int) -> list[dict[str, Any]]:
 
 def undecided(factory: sessionmaker, staff: Staff, status: str, limit: int = PAGE) -> list[Card]:
     """Messages waiting for a second opinion (`second`) or for an arbiter (`conflict`)."""
-    with read_session(factory) as session:
+    with factory() as session:
         names = choices(session)
         rows = session.scalars(
             select(Utterance)
@@ -198,7 +197,7 @@ def undecided(factory: sessionmaker, staff: Staff, status: str, limit: int = PAG
 
 def new_topics(factory: sessionmaker, staff: Staff, limit: int = 5) -> list[Cluster]:
     """Groups of like messages that the model is unsure of: perhaps an item that is missing."""
-    with read_session(factory) as session:
+    with factory() as session:
         rows = [
             row
             for row in _waiting(session, staff)
@@ -217,7 +216,7 @@ def new_topics(factory: sessionmaker, staff: Staff, limit: int = 5) -> list[Clus
 
 def counts(factory: sessionmaker, staff: Staff) -> dict[str, int]:
     """How much is waiting and done."""
-    with read_session(factory) as session:
+    with factory() as session:
         by_status = dict(
             session.execute(select(Label.status, func.count(Label.id)).group_by(Label.status)).all()
         )

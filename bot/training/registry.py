@@ -19,7 +19,6 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from bot.services import insert_ignore
 from bot.settings import Settings
-from bot.store.base import read_session
 from bot.store.models_training import ModelVersion, Promotion, TrainingJob
 
 KEEP_DAYS = 90
@@ -83,7 +82,7 @@ def adopt(factory: sessionmaker, config: Settings, now: dt.datetime) -> int | No
     path = live_file(config)
     if path is None:
         return None
-    with read_session(factory) as session:
+    with factory() as session:
         known = session.scalar(select(ModelVersion.id).where(ModelVersion.name == path.name))
     if known:
         return int(known)

@@ -12,7 +12,6 @@ from sqlalchemy.orm import sessionmaker
 from bot.services import insert_ignore
 from bot.services.clock import now
 from bot.settings import settings
-from bot.store.base import read_session
 from bot.store.db import session_factory
 from bot.store.models import Utterance
 from bot.store.models_training import ModelVersion, ShadowSample, TrainingJob
@@ -28,7 +27,7 @@ BATCH = 32
 def read_along(job_id: int, token: str, progress: Progress) -> None:
     """Read new messages with both models until the time is up."""
     factory, live = session_factory(), registry.live_file(settings())
-    with read_session(factory) as session:
+    with factory() as session:
         job = session.get(TrainingJob, job_id)
         start, until = job.created_at, job.until
         path = session.get(ModelVersion, job.model_id).path
@@ -53,7 +52,7 @@ def sample(factory: sessionmaker, job_id: int, start: Any, models: tuple[Any, An
             ShadowSample.job_id == job_id, ShadowSample.utterance_id == Utterance.id
         )
     )
-    with read_session(factory) as session:
+    with factory() as session:
         rows = session.execute(
             select(Utterance.id, Utterance.text_masked)
             .where(Utterance.at >= start, ~seen)
@@ -94,7 +93,7 @@ def result(factory: sessionmaker, model_id: int) -> tuple[int, int, list[Disagre
     """(messages read, read differently, examples) of all shadowing by a candidate."""
     mine = ShadowSample.job_id.in_(select(TrainingJob.id).where(TrainingJob.model_id == model_id))
     differs = ShadowSample.live_intent != ShadowSample.candidate_intent
-    with read_session(factory) as session:
+    with factory() as session:
         total = session.scalar(select(func.count(ShadowSample.id)).where(mine)) or 0
         apart = session.scalar(select(func.count(ShadowSample.id)).where(mine, differs)) or 0
         rows = session.execute(

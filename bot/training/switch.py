@@ -22,7 +22,6 @@ from bot.domain.errors import BadInput, NotAllowed, NotFound, WrongState
 from bot.services.clock import now as clock_now
 from bot.services.members import Staff
 from bot.settings import Settings
-from bot.store.base import read_session
 from bot.store.models_training import ModelVersion, Promotion
 from bot.training import jobs, registry
 from bot.training.labels import may_arbitrate, may_label
@@ -255,7 +254,7 @@ STALLED = dt.timedelta(seconds=90)
 
 def _unfinished(factory: sessionmaker) -> tuple[int, str] | None:
     """(id, file) of the last switch if it is loading and whoever began it must have died."""
-    with read_session(factory) as session:
+    with factory() as session:
         last = last_switch(session)
         if last is None or last.status != "loading" or clock_now() - last.at < STALLED:
             return None

@@ -16,7 +16,6 @@ import numpy as np
 from bot.domain.errors import BadInput
 from bot.services.clock import now
 from bot.settings import ROOT, settings
-from bot.store.base import read_session
 from bot.store.db import session_factory
 from bot.store.models_training import TrainingJob
 from bot.training import cases, exchange, gate, jobs, registry, validate
@@ -32,7 +31,7 @@ COMPONENT_LOG = "rasa.engine.training.hooks"
 def train_candidate(job_id: int, token: str, progress: Progress) -> None:
     """The whole job; raises what the page shows when it cannot be done."""
     factory, folder = session_factory(), work_dir(job_id)
-    with read_session(factory) as session:
+    with factory() as session:
         seed = int(session.get(TrainingJob, job_id).seed)
     progress.say("整理语料", 3)
     counts = exchange.export(factory, folder / "nlu")

@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session, sessionmaker
 from bot.domain.errors import LinliError
 from bot.services.clock import now as clock_now
 from bot.settings import Settings
-from bot.store.base import read_session
 from bot.store.models import Utterance
 from bot.training.drift import z_of
 from bot.training.switch import last_switch, roll_back
@@ -39,7 +38,7 @@ def fallback_rate(session: Session, start: dt.datetime, end: dt.datetime) -> tup
 
 def doubled(factory: sessionmaker, now: dt.datetime) -> str | None:
     """Why the last promotion should be taken back: its fallback rate doubled; or None."""
-    with read_session(factory) as session:
+    with factory() as session:
         last = last_switch(session)
         if last is None or last.kind != "promote" or last.status != "done":
             return None

@@ -18,7 +18,6 @@ from bot.services.clock import now
 from bot.services.outbox import Delivery, Outcome
 from bot.services.recipients import Recipient
 from bot.settings import Settings
-from bot.store.base import read_session
 from bot.store.models import Ticket
 from bot.store.queries import Row, loaded, person, row_of
 from bot.worker.relay import Sender
@@ -116,7 +115,7 @@ def _tell_group(factory: sessionmaker, row: Delivery, ticket_id: int) -> None:
 
 
 def _ticket(factory: sessionmaker, ticket_id: int | None) -> Row | None:
-    with read_session(factory) as session:
+    with factory() as session:
         ticket = session.scalar(loaded(select(Ticket).where(Ticket.id == ticket_id)))
         return row_of(ticket, now()) if ticket else None
 

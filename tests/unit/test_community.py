@@ -311,7 +311,7 @@ def test_sync_renames_and_moves_but_keeps_the_row(factory, tmp_path):
 def test_sync_keeps_a_password_someone_chose(factory, tmp_path):
     community = load_community(write(tmp_path, TINY))
     sync(factory, community)
-    with factory() as session, session.begin():
+    with factory.begin() as session:
         session.scalars(select(Member).where(Member.key == "tai")).one().password_hash = "chosen"
     sync(factory, community)
     assert by_key(factory, Member)["tai"].password_hash == "chosen"
@@ -345,7 +345,7 @@ def test_night_shifts_reach_the_roster(factory, tmp_path):
 def test_open_tickets_of_someone_who_left_are_pointed_out(factory, tmp_path):
     sync(factory, load_community(write(tmp_path, TINY)))
     now = dt.datetime(2026, 11, 24, 2, tzinfo=dt.timezone.utc)
-    with factory() as session, session.begin():
+    with factory.begin() as session:
         resident = Resident(channel="webchat", external_id="r1", created_at=now)
         node = session.scalars(select(OrgNode).where(OrgNode.key == "xiaozu")).one()
         member = session.scalars(select(Member).where(Member.key == "louzhang")).one()

@@ -16,7 +16,6 @@ from bot.desk.keys import FACTORY
 from bot.desk.staff.render import tell
 from bot.domain.errors import NotFound
 from bot.services import clock
-from bot.store.base import read_session
 from bot.store.models_training import TrainingJob
 from bot.training import jobs
 
@@ -53,7 +52,7 @@ async def cancel(request: web.Request) -> web.StreamResponse:
 
 def state(factory: sessionmaker, job_id: int) -> dict[str, Any]:
     """Where a job stands."""
-    with read_session(factory) as session:
+    with factory() as session:
         job = session.get(TrainingJob, job_id)
         if job is None:
             raise NotFound()

@@ -17,7 +17,6 @@ from bot.desk.staff.render import render, tell
 from bot.domain.errors import NotFound
 from bot.services import clock
 from bot.settings import Settings
-from bot.store.base import read_session
 from bot.store.models import Member
 from bot.store.models_training import ModelVersion, Promotion, TrainingJob
 from bot.training import gate, jobs, registry, shadow, switch
@@ -45,7 +44,7 @@ class Overview:
 def overview(factory: sessionmaker, config: Settings) -> Overview:
     """Models, switches and jobs, newest first."""
     live_id = registry.adopt(factory, config, clock.now())
-    with read_session(factory) as session:
+    with factory() as session:
         models = session.scalars(
             select(ModelVersion).order_by(ModelVersion.id.desc()).limit(SHOWN)
         ).all()
@@ -91,7 +90,7 @@ async def models(request: web.Request) -> web.StreamResponse:
 
 def _one(factory: sessionmaker, config: Settings, model_id: int) -> dict[str, Any]:
     live = registry.live_file(config)
-    with read_session(factory) as session:
+    with factory() as session:
         model = session.get(ModelVersion, model_id)
         if model is None:
             raise NotFound()

@@ -13,7 +13,6 @@ from bot.desk.staff.forms import Form
 from bot.desk.staff.render import render, tell, wants_fragment
 from bot.domain.errors import BadInput
 from bot.services import clock
-from bot.store.base import read_session
 from bot.training import drift, labels, queue
 from bot.training.catalogue import Choice, choices, intent_name
 
@@ -22,7 +21,7 @@ HOME = "/desk/corpus"
 
 
 def _all_choices(request: web.Request) -> dict[str, Choice]:
-    with read_session(request.app[FACTORY]) as session:
+    with request.app[FACTORY]() as session:
         return choices(session)
 
 

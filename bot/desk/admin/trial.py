@@ -17,7 +17,6 @@ from bot.desk.keys import FACTORY, SETTINGS
 from bot.desk.staff.render import render
 from bot.domain.errors import BadInput, NotFound, WrongState
 from bot.settings import ROOT
-from bot.store.base import read_session
 from bot.store.models_training import ModelVersion
 from bot.training import registry
 from bot.training.catalogue import choices, intent_name
@@ -108,7 +107,7 @@ async def try_out(request: web.Request) -> web.StreamResponse:
 
 def _files(request: web.Request, model_id: int) -> tuple[Path, Path, Any]:
     live = registry.live_file(request.app[SETTINGS])
-    with read_session(request.app[FACTORY]) as session:
+    with request.app[FACTORY]() as session:
         model = session.get(ModelVersion, model_id)
         if model is None or not model.file_there:
             raise NotFound()

@@ -16,7 +16,6 @@ from bot.desk.staff.words import roster
 from bot.domain import dispatch
 from bot.domain.errors import BadInput, LinliError
 from bot.services import clock, members
-from bot.store.base import read_session
 from bot.store.models import Member
 from bot.store.queue import box_counts
 
@@ -35,7 +34,7 @@ class Duty:
 
 def duty_of(factory: sessionmaker, member_id: int) -> Duty:
     """When a member is on duty, and whether now."""
-    with read_session(factory) as session:
+    with factory() as session:
         member = session.get(Member, member_id)
         return Duty(
             roster(member.duty),
