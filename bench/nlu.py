@@ -83,7 +83,7 @@ def train(config: Config, folder: Path) -> tuple[Path, float]:
     (folder / "domain.yml").write_text(yaml.safe_dump({"intents": intents}), "utf-8")
     start = time.perf_counter()
     command = [sys.executable, "-m", "rasa", "train", "nlu", "--nlu", "data/nlu"]
-    files = ["-c", folder / "config.yml", "--domain", folder / "domain.yml", "--out", folder]
+    files = ["-c", f"{folder}/config.yml", "--domain", f"{folder}/domain.yml", "--out", str(folder)]
     env = {**environment(), "RASA_MAX_CACHE_SIZE": "0"}
     done = subprocess.run([*command, *files], env=env, capture_output=True, text=True)
     archives = list(folder.glob("*.tar.gz"))

@@ -36,8 +36,10 @@ def _unit(rows: np.ndarray) -> np.ndarray:
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
 
 
-def project(rows: csr_matrix, directions: np.ndarray) -> np.ndarray:
+def project(rows: csr_matrix, directions: np.ndarray | None) -> np.ndarray:
     """Sparse rows times directions; these may be in half precision, which halves their memory."""
+    if directions is None:
+        raise ValueError("counts met a model that was trained without counts")
     found = np.zeros((rows.shape[0], directions.shape[1]), np.float32)
     for i in range(rows.shape[0]):
         span = slice(rows.indptr[i], rows.indptr[i + 1])
