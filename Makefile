@@ -60,6 +60,9 @@ bench-learning: dev ## 审核队列省多少标注（与随机顺序相比）
 bench-dispatch: dev ## 派单规则与轮流、最闲、随机相比：模拟一个街道的一年
 	@$(PY) -m bench.dispatch_sim $(ARGS)
 
+bench-dispatch-scale: dev ## 派单与巡检在五千和五万个网格下的耗时
+	@$(PY) -m bench.dispatch_scale $(ARGS)
+
 # The lists name no registry, so any mirror serves them; hashes keep them honest.
 LOCK = "$$(command -v uv || echo .uv/bin/uv)" pip compile -q --python-version 3.10 \
 	--generate-hashes --no-header --no-annotate --no-emit-index-url

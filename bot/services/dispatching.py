@@ -22,6 +22,13 @@ LOAD = case(
     *((Ticket.clock_class == name, weight) for name, weight in dispatch.WORK.items()),
     else_=1.0,
 )
+# Weight of the open tickets on a member's desk; with the member, to save a round trip.
+OPEN_WORK = (
+    select(func.coalesce(func.sum(LOAD), 0.0))
+    .where(Ticket.assignee_id == Member.id, Ticket.status.in_([s.value for s in OPEN]))
+    .correlate(Member)
+    .scalar_subquery()
+)
 MEMBER_COLUMNS = (
     Member.id,
     Member.name,
@@ -34,6 +41,7 @@ MEMBER_COLUMNS = (
     Member.building_id,
     OrgNode.name.label("node_name"),
     OrgNode.level.label("node_level"),
+    OPEN_WORK.label("load"),
 )
 HIDDEN_ROLES = (Role.DEPARTMENT_STAFF.value,)
 
@@ -70,18 +78,6 @@ def origin(session: Session, building: Building | None) -> OrgNode:
         if node.level == Level.GRID.value:
             return node
     return building.node
-
-
-def _loads(session: Session, members: Sequence[Any]) -> dict[int, float]:
-    rows = session.execute(
-        select(Ticket.assignee_id, func.sum(LOAD))
-        .where(
-            Ticket.assignee_id.in_([m.id for m in members]),
-            Ticket.status.in_([s.value for s in OPEN]),
-        )
-        .group_by(Ticket.assignee_id)
-    )
-    return {member_id: float(load) for member_id, load in rows}
 
 
 def level_of(node: OrgNode) -> Level:
@@ -136,7 +132,7 @@ def candidates(
         .where(*where)
         .order_by(Member.id)
     ).all()
-    loads, history = _loads(session, members), _history(session, ticket)
+    history = _history(session, ticket)
     later = _from_opening(members, ticket, at)
     return tuple(
         Candidate(
@@ -147,7 +143,7 @@ def candidates(
             node_name=m.node_name,
             skills=frozenset(m.skills),
             capacity=m.capacity,
-            load=loads.get(m.id, 0.0),
+            load=float(m.load),
             on_duty=dispatch.on_duty(m.duty, m.leave, at) or m.id in later,
             from_opening=later.get(m.id),
             last_assigned_at=m.last_assigned_at,

@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session, sessionmaker
 from bot.domain.errors import NotAllowed, NotFound
 from bot.domain.levels import DISPATCH_ROLES, LEVEL_NAMES, Role
 from bot.services import dispatching, wording
-from bot.store.base import read_session
 from bot.store.models import Building, Member, ServiceItem, Ticket
 
 
@@ -34,7 +33,7 @@ def what_if(
     urgency: str | None = None,
 ) -> Preview:
     """Dispatch an imagined ticket at the moment `at`. Raises NotAllowed and NotFound."""
-    with read_session(factory) as session:
+    with factory() as session:
         member = session.get(Member, member_id)
         if member is None or Role(member.role) not in DISPATCH_ROLES:
             raise NotAllowed()
