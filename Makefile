@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test check format train bench bench-nlu bench-learning bench-dispatch bench-switch lock clean env dev
+.PHONY: help run test check format train bench bench-nlu bench-learning bench-dispatch bench-dispatch-scale bench-switch lock clean env dev
 
 PY := .venv/bin/python
 ARGS ?=
