@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from functools import lru_cache
 from typing import Any
@@ -30,6 +31,9 @@ def encoder() -> USE:
     # One thread: a message is too small to share, and idle threads cost a hundred milliseconds.
     use = USE(threads=1)
     use._model.table = _on_disk(use._model.table)
+    if os.environ.get("OPENBLAS_NUM_THREADS") == "1":
+        # Already limited for the whole process; limiting anew costs a tenth of a millisecond.
+        use._model._threadpool = None
     return use
 
 
