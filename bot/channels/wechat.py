@@ -140,13 +140,14 @@ class Account:
             await self._note(message)
             return plain(SUCCESS)
         at = now()
-        await asyncio.to_thread(self._open_window, message, at)
         if await self._too_fast(message, at):
             return self._sealed(message, TOO_FAST)
         inbound = await asyncio.to_thread(as_inbound, self._factory, message, at)
         received = await asyncio.to_thread(inbox.receive, self._factory, inbound, at)
         if not received.same_body:
             raise BadSignature("the same message again, with another body")
+        if not received.duplicate:
+            await asyncio.to_thread(self._open_window, message, at)
         if not received.done:
             self._drain.start(CHANNEL, message.sender)
         left = self._budget - (asyncio.get_running_loop().time() - arrived)
