@@ -10,7 +10,6 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from bot.platforms.replies import Choice
-from bot.store.base import read_session
 from bot.store.models_platform import PlatformChoice
 
 KEPT = dt.timedelta(days=30)
@@ -76,7 +75,7 @@ def tapped(factory: sessionmaker, channel: str, user: str, menu_id: str) -> str 
     """Payload behind a tapped choice; None unless it was offered to this very person."""
     if not (menu_id.isascii() and menu_id.isdigit() and len(menu_id) <= 9):
         return None
-    with read_session(factory) as session:
+    with factory() as session:
         row = session.get(PlatformChoice, int(menu_id))
         if row is None or row.channel != channel or row.user != user:
             return None
@@ -92,7 +91,7 @@ def typed(
     asked: there a bare digit may as well be the number of a building.
     """
     words = text.strip()
-    with read_session(factory) as session:
+    with factory() as session:
         last = session.scalar(
             select(PlatformChoice)
             .where(
