@@ -83,6 +83,8 @@ class ParseServer:
         """One parse."""
         body = json.dumps({"text": text}).encode()
         self._line.request("POST", "/model/parse", body, {"Content-Type": "application/json"})
+        # Without it, the kernel waits 40 ms before it acknowledges the head of the answer.
+        self._line.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         parsed: dict[str, Any] = json.loads(self._line.getresponse().read())
         parsed["intent"]["name"]
         return parsed
