@@ -140,8 +140,20 @@ def report(factory: sessionmaker, job_id: int, token: str, stage: str, progress:
         if job is None or job.lease_owner != token:
             return
         if stage != job.stage:
-            job.log = "\n".join([*job.log.splitlines(), stage][-LOG_LINES:])
+            _add_line(job, stage)
         job.stage, job.progress = stage[:30], max(0, min(progress, 100))
+
+
+def note(factory: sessionmaker, job_id: int, token: str, words: str) -> None:
+    """A line of a job's log."""
+    with factory.begin() as session:
+        job = session.get(TrainingJob, job_id, with_for_update=True)
+        if job is not None and job.lease_owner == token:
+            _add_line(job, words)
+
+
+def _add_line(job: TrainingJob, words: str) -> None:
+    job.log = "\n".join([*job.log.splitlines(), " ".join(words.split())][-LOG_LINES:])
 
 
 def end(

@@ -19,6 +19,10 @@ class Progress:
         """A stage in words, and per cent of the whole."""
         jobs.report(self._factory, self._job_id, self._token, stage, percent)
 
+    def note(self, words: str) -> None:
+        """A line of the log, for instance what to mend before the next training."""
+        jobs.note(self._factory, self._job_id, self._token, words)
+
 
 class ComponentSteps(logging.Handler):
     """Turns Rasa's own log of components into progress between two per cents."""

