@@ -17,7 +17,6 @@ from sqlalchemy.pool import QueuePool
 
 from bot.channels.replies import Reply, normalise
 from bot.settings import settings
-from bot.store.base import read_session
 from bot.store.models import Resident
 
 EVENTS = SQLTrackerStore.SQLEvent.__table__
@@ -99,7 +98,7 @@ def _events_from(
     users = select(EVENTS.c.id, EVENTS.c.data).where(
         of_sender, EVENTS.c.type_name == UserUttered.type_name
     )
-    with read_session(factory) as session:
+    with factory() as session:
         number = next(
             (
                 row.id

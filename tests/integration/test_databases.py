@@ -6,7 +6,6 @@ import pytest
 from sqlalchemy import func, select
 
 from bot.store.models import Member, Resident
-
 from tests.databases import Database
 
 
