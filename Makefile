@@ -34,8 +34,8 @@ test: dev ## 跑全部测试（ARGS="-k 名字" 只跑一部分）
 	@$(PY) -m pytest $(ARGS)
 
 check: dev ## 格式、静态检查、类型、分层导入规则
-	@$(PY) -m ruff format --check .
-	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --no-cache --check .
+	@$(PY) -m ruff check --no-cache .
 	@$(PY) -m mypy
 	@.venv/bin/lint-imports --no-logo
 

@@ -20,9 +20,8 @@ SECOND = float(os.environ.get("STUB_SECOND", "1"))
 
 
 def make_app(log: Path) -> Sanic:
-    from bot.channels.wecom import WeCom
-
     from bot.channels.wechat import WeChat
+    from bot.channels.wecom import WeCom
 
     app = Sanic(f"stub_{os.getpid()}", configure_logging=False)
 
