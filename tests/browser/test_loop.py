@@ -61,7 +61,6 @@ def log_in(page: Page, stack: Stack, name: str) -> None:
 def work_on_it(page: Page, number: str, picture: Path) -> None:
     card = page.get_by_role("listitem").filter(has_text=number)
     card.get_by_role("button", name="接单").tap(timeout=SLOW)
-    page.get_by_role("link", name="去联系居民").tap(timeout=SLOW)
     page.get_by_role("link", name="记录联系").tap(timeout=SLOW)
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("textbox").fill("电话联系了，下午三点上门")
