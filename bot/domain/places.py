@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 DIGITS = {c: str(i) for i, c in enumerate("零一二三四五六七八九")} | {
@@ -102,13 +102,3 @@ def resolve(
 def place_text(building: str, unit: str | None, room: str | None) -> str:
     """「幸福里3号楼2单元501室」 from its parts."""
     return building + (f"{unit}单元" if unit else "") + (f"{room}室" if room else "")
-
-
-def entities_to_parts(entities: Iterable[Mapping[str, object]]) -> dict[str, str]:
-    """First value of each place entity of a Rasa message: building, unit, room, estate."""
-    parts: dict[str, str] = {}
-    for entity in entities:
-        name, value = str(entity.get("entity")), entity.get("value")
-        if name in {"building", "unit", "room", "estate", "floor"} and value:
-            parts.setdefault(name, str(value))
-    return parts

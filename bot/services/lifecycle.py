@@ -13,11 +13,11 @@ from sqlalchemy.orm.exc import StaleDataError
 from bot.domain import dispatch, sla
 from bot.domain.errors import BadInput, Conflict, NotAllowed, NotFound, WrongState
 from bot.domain.levels import DISPATCH_ROLES, LEAD_ROLES, LEVEL_NAMES, Level, Role, above
-from bot.domain.status import FINAL, OPEN, Actor, Status, Step, check
+from bot.domain.status import Actor, Status, Step, check
 from bot.services import dispatching, outbox, wording
 from bot.services.clock import CALENDAR
 from bot.services.events import record
-from bot.store.models import Assignment, Member, OrgNode, Ticket, TicketEvent
+from bot.store.models import Member, OrgNode, Ticket, TicketEvent
 from bot.store.models_life import CoTask, Suspension
 from bot.store.scope import visible_to
 
@@ -290,23 +290,3 @@ def next_mark(ticket: Ticket, now: dt.datetime) -> dt.datetime | None:
     """The first alert not yet raised."""
     left = [at for name, at in marks(ticket) if name not in ticket.alerts]
     return min(left) if left else None
-
-
-def is_open(ticket: Ticket) -> bool:
-    """Whether the matter still waits for work."""
-    return Status(ticket.status) in OPEN
-
-
-def is_final(ticket: Ticket) -> bool:
-    """Whether the ticket's life is over."""
-    return Status(ticket.status) in FINAL
-
-
-def latest_assignment(session: Session, ticket_id: int) -> Assignment | None:
-    """The current dispatch with its reason."""
-    return session.scalar(
-        select(Assignment)
-        .where(Assignment.ticket_id == ticket_id)
-        .order_by(Assignment.id.desc())
-        .limit(1)
-    )

@@ -309,15 +309,6 @@ def own_tickets(
         return [_own(session, t) for t in rows]
 
 
-def own_ticket(factory: sessionmaker, resident_id: int, number: str) -> OwnTicket | None:
-    """One of the resident's tickets by number; somebody else's is None, as if unknown."""
-    with factory() as session:
-        ticket = session.scalar(
-            loaded(select(Ticket).where(Ticket.number == number, Ticket.resident_id == resident_id))
-        )
-        return _own(session, ticket) if ticket else None
-
-
 def _own(session: Session, t: Ticket) -> OwnTicket:
     event = session.scalar(
         select(TicketEvent)
