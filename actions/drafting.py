@@ -122,7 +122,8 @@ async def settle_place(turn: Turn, draft: Draft, parts: dict[str, str]) -> None:
         residents.find_building,
         building=parts.get("building"),
         estate=parts.get("estate"),
-        home=profile.building_id,
+        # 「不对，是4号楼」 on a card means the estate that is on the card.
+        home=place.get("building_id") or profile.building_id,
     )
     if found.only:
         draft["place"] = {

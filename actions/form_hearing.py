@@ -63,6 +63,8 @@ async def hear(turn: Turn, draft: Draft, stage: str | None) -> str:
         return DANGER
     if reading.intent in INTERRUPTIONS and not (stage == "place" and _is_address(reading)):
         return REJECT
+    if await _answered(turn, draft):
+        return ASK
     return await _hear_words(turn, draft, stage)
 
 
@@ -185,6 +187,21 @@ async def _hear_words(turn: Turn, draft: Draft, stage: str | None) -> str:
         drafting.add_detail(draft, reading.text)
         draft.pop("editing", None)
     return ASK
+
+
+async def _answered(turn: Turn, draft: Draft) -> bool:
+    """Answer a question about something else; the form then goes on where it was."""
+    reading = turn.reading
+    if len(reading.matters) != 1 or reading.place or not words.is_question(reading.text):
+        return False
+    if words.is_correcting(reading.text) or drafting.unclear(draft) or draft.get("editing"):
+        return False
+    item = (await catalogue.items()).get(reading.item or "")
+    known = any(matter["item"] == reading.item for matter in draft["matters"])
+    if item is None or known or not item.answer or item.urgency != "normal":
+        return False
+    turn.tell(item.answer)
+    return True
 
 
 async def _hear_matter(draft: Draft, reading: Reading, stage: str | None, named: bool) -> bool:
