@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import and_, exists, false, func, not_, select
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.sql import ColumnElement, Select
 
 from bot.domain.errors import BadInput, NotAllowed, NotFound, WrongState
 from bot.domain.levels import DISPATCH_ROLES, Role
@@ -16,34 +18,91 @@ from bot.store.models import Assignment, Member, Ticket
 from bot.store.models_life import CallBack
 from bot.store.scope import visible_to
 
+WHY = {"proxy": "代办的工单", "unrated": "居民没有评价", "sample": "抽查"}
+CALLABLE = (Status.RESOLVED.value, Status.CLOSED.value)
 
-def to_call(factory: sessionmaker, member_id: int) -> list[tuple[int, str, str, dt.datetime]]:
-    """(id, ticket number, why, due) of calls that this member may make, soonest first."""
+
+@dataclass(frozen=True)
+class Call:
+    """A call to make: what the caller has to know before dialling."""
+
+    id: int
+    number: str
+    why: str  # in words
+    due: dt.datetime
+    item: str
+    place: str
+    resident: str
+    has_phone: bool
+    description: str
+    resolution: str
+    resolved_at: dt.datetime | None
+
+
+def to_call(factory: sessionmaker, member_id: int) -> list[Call]:
+    """Calls that this member may make, soonest first."""
     with factory() as session:
         member = session.get(Member, member_id)
-        if member is None or Role(member.role) not in DISPATCH_ROLES:
-            return []
-        rows = session.execute(
-            select(CallBack, Ticket)
-            .join(Ticket, Ticket.id == CallBack.ticket_id)
-            .where(CallBack.called_at.is_(None), visible_to(member))
-            .order_by(CallBack.due, CallBack.id)
-            .limit(100)
-        ).all()
-        return [
-            (call.id, ticket.number, call.why, call.due)
-            for call, ticket in rows
-            if _independent(session, ticket, member)
-        ]
+        query = _open_calls(member).order_by(CallBack.due, CallBack.id).limit(100)
+        return [_call(call) for call in session.scalars(query)]
+
+
+def one(factory: sessionmaker, call_id: int, member_id: int) -> Call:
+    """One of them. Raises NotFound when it is not, or no longer, this member's to make."""
+    with factory() as session:
+        member = session.get(Member, member_id)
+        call = session.scalar(_open_calls(member).where(CallBack.id == call_id))
+        if call is None:
+            raise NotFound("这张工单不需要您回访，或已经回访过了。")
+        return _call(call)
+
+
+def count(factory: sessionmaker, member_id: int) -> int:
+    """How many calls this member may make."""
+    with factory() as session:
+        calls = _open_calls(session.get(Member, member_id)).subquery()
+        return session.scalar(select(func.count()).select_from(calls)) or 0
+
+
+def _call(call: CallBack) -> Call:
+    ticket = call.ticket
+    return Call(
+        call.id,
+        ticket.number,
+        WHY[call.why],
+        call.due,
+        ticket.item.name,
+        ticket.place_text,
+        ticket.resident.name or "",
+        bool(ticket.resident.phone),
+        ticket.description,
+        ticket.resolution or "",
+        ticket.resolved_at,
+    )
+
+
+def _open_calls(member: Member | None) -> Select:
+    query = select(CallBack).join(Ticket, Ticket.id == CallBack.ticket_id)
+    if member is None or Role(member.role) not in DISPATCH_ROLES:
+        return query.where(false())
+    return query.where(
+        CallBack.called_at.is_(None),
+        Ticket.status.in_(CALLABLE),  # reopened meanwhile: the resident has spoken
+        visible_to(member),
+        _had_no_part(member.id),
+    )
+
+
+def _had_no_part(member_id: int) -> ColumnElement:
+    had_it = exists().where(Assignment.ticket_id == Ticket.id, Assignment.member_id == member_id)
+    columns = (Ticket.assignee_id, Ticket.first_owner_id, Ticket.co_owner_id, Ticket.filed_by_id)
+    return and_(*(func.coalesce(column, 0) != member_id for column in columns), not_(had_it))
 
 
 def _independent(session: Session, ticket: Ticket, member: Member) -> bool:
     """Whether the member had no part in the work."""
-    had_it = select(Assignment.id).where(
-        Assignment.ticket_id == ticket.id, Assignment.member_id == member.id
-    )
-    own = {ticket.assignee_id, ticket.first_owner_id, ticket.co_owner_id, ticket.filed_by_id}
-    return member.id not in own and session.scalar(had_it.limit(1)) is None
+    own = select(Ticket.id).where(Ticket.id == ticket.id, _had_no_part(member.id))
+    return session.scalar(own) is not None
 
 
 def called(
@@ -58,7 +117,8 @@ def called(
 ) -> str:
     """Record an independent call; 「未解决」 reopens. Returns the ticket's status afterwards.
 
-    A resident's own rating is never changed by a call.
+    A resident's own rating is never changed by a call. Raises NotAllowed for anybody who had a
+    part in the work, WrongState for a second call.
     """
     if stars is not None and not 1 <= stars <= 5:
         raise BadInput("评分请选 1 到 5 颗星。")

@@ -35,7 +35,10 @@ def actors(session: Session, ticket: Ticket, member: Member) -> frozenset[Actor]
     if node.path.startswith(member.node.path):
         if Role(member.role) in DISPATCH_ROLES:
             found.add(Actor.DISPATCHER)
-        if Role(member.role) in LEAD_ROLES and node.path != member.node.path:
+        # Nobody stands above the street: its leads decide there themselves.
+        if Role(member.role) in LEAD_ROLES and (
+            node.path != member.node.path or not node.parent_id
+        ):
             found.add(Actor.SUPERIOR)
     return frozenset(found)
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from bot.domain.errors import BadInput, NotFound, WrongState
 from bot.domain.similarity import nearness
-from bot.domain.status import OPEN, Status, Step
+from bot.domain.status import OPEN, STATUS_NAMES, Status, Step
 from bot.services import dispatching, wording
 from bot.services.lifecycle import (
     actors,
@@ -36,12 +36,23 @@ MERGEABLE = OPEN - {Status.SUSPENDED, Status.REOPENED}
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A ticket that may be the same matter."""
+    """A ticket that may be the same matter; `nearness` from 0 to 1."""
 
     number: str
     description: str
     created_at: dt.datetime
     nearness: float
+    status_name: str
+
+
+@dataclass(frozen=True)
+class Relative:
+    """A ticket merged with another. Outside the viewer's scope there is its number only."""
+
+    number: str
+    description: str
+    status_name: str
+    in_scope: bool
 
 
 def suggest(
@@ -53,29 +64,59 @@ def suggest(
         ticket = session.scalar(select(Ticket).where(Ticket.number == number, visible_to(member)))
         if ticket is None:
             raise NotFound()
-        others = session.scalars(
-            select(Ticket).where(
-                visible_to(member),
-                Ticket.id != ticket.id,
-                Ticket.item_key == ticket.item_key,
-                Ticket.origin_id == ticket.origin_id,
-                Ticket.building_id == ticket.building_id,
-                Ticket.private.is_(False),
-                Ticket.status.in_([s.value for s in OPEN]),
-                Ticket.created_at >= now - WINDOW,
-            )
-        ).all()
+        return near(session, ticket, member, now, limit)
+
+
+def near(
+    session: Session, ticket: Ticket, member: Member, now: dt.datetime, limit: int = 5
+) -> list[Suggestion]:
+    """As `suggest`, inside the caller's transaction."""
+    others = session.scalars(
+        select(Ticket).where(
+            visible_to(member),
+            Ticket.id != ticket.id,
+            Ticket.item_key == ticket.item_key,
+            Ticket.origin_id == ticket.origin_id,
+            Ticket.building_id == ticket.building_id,
+            Ticket.private.is_(False),
+            Ticket.status.in_([s.value for s in MERGEABLE]),
+            Ticket.created_at >= now - WINDOW,
+        )
+    )
     found = [
         Suggestion(
             other.number,
             other.description,
             other.created_at,
             round(nearness(ticket.description, other.description), 3),
+            STATUS_NAMES[Status(other.status)],
         )
         for other in others
     ]
-    near = [s for s in found if s.nearness >= NEAR]
-    return sorted(near, key=lambda s: -s.nearness)[:limit]
+    close = [s for s in found if s.nearness >= NEAR]
+    return sorted(close, key=lambda s: -s.nearness)[:limit]
+
+
+def relatives(
+    session: Session, ticket: Ticket, member: Member
+) -> tuple[Relative | None, tuple[Relative, ...]]:
+    """The ticket that this one was merged into, and those merged into it."""
+    merged = ticket.status == Status.DUPLICATE.value and ticket.parent_id is not None
+    parent = session.get(Ticket, ticket.parent_id) if merged else None
+    children = children_of(session, ticket)
+    ids = [t.id for t in (parent, *children) if t is not None]
+    query = select(Ticket.id).where(Ticket.id.in_(ids), visible_to(member))
+    seen = set(session.scalars(query)) if ids else set()
+    return (
+        _relative(parent, seen) if parent is not None else None,
+        tuple(_relative(child, seen) for child in children),
+    )
+
+
+def _relative(ticket: Ticket, seen: set[int]) -> Relative:
+    if ticket.id not in seen:
+        return Relative(ticket.number, "", "", False)
+    return Relative(ticket.number, ticket.description, STATUS_NAMES[Status(ticket.status)], True)
 
 
 def merge(
@@ -88,6 +129,8 @@ def merge(
 ) -> None:
     """A dispatcher declares tickets to be the parent's matter. Merging again is no error."""
     with step(factory) as session:
+        if not children:
+            raise BadInput("请选择要并入的工单。")
         main, member = staff_ticket(session, parent, member_id)
         if Status(main.status) not in OPEN:
             raise WrongState("只能并入还在办理的工单。")

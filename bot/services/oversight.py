@@ -76,7 +76,7 @@ def decide_appeal(
         why = clean(why, need="请写明复核意见。")
         if ticket.appeal != APPEAL_OPEN:
             raise WrongState("没有待复核的申诉。")
-        if member_id == _declined_by(session, ticket):
+        if member_id == declined_by(session, ticket):
             raise NotAllowed("申诉要由其他人复核。")
         as_ = actors(session, ticket, member)
         kind = Step.GRANT_APPEAL if grant else Step.DENY_APPEAL
@@ -90,11 +90,24 @@ def decide_appeal(
         notice(session, ticket, event, text, now)
 
 
-def _declined_by(session: Session, ticket: Ticket) -> int | None:
+def declined_by(session: Session, ticket: Ticket) -> int | None:
+    """Id of the member who rejected or merged it last."""
     kinds = [Step.REJECT.value, Step.MARK_DUPLICATE.value]
     return session.scalar(
         select(TicketEvent.actor_id)
         .where(TicketEvent.ticket_id == ticket.id, TicketEvent.kind.in_(kinds))
+        .order_by(TicketEvent.id.desc())
+        .limit(1)
+    )
+
+
+def asked(session: Session, ticket: Ticket) -> str | None:
+    """What the resident says in an appeal that waits for a decision."""
+    if ticket.appeal != APPEAL_OPEN:
+        return None
+    return session.scalar(
+        select(TicketEvent.note)
+        .where(TicketEvent.ticket_id == ticket.id, TicketEvent.kind == Step.APPEAL.value)
         .order_by(TicketEvent.id.desc())
         .limit(1)
     )

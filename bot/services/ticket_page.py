@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session, sessionmaker
 from bot.domain import sla
 from bot.domain.errors import NotAllowed, NotFound
 from bot.domain.status import Actor, Status, Step, allowed
-from bot.services import suspension
+from bot.services import merging, oversight, suspension
 from bot.services.clock import CALENDAR
 from bot.services.lifecycle import actors, co_task_of
+from bot.services.merging import Relative, Suggestion
 from bot.store import co_tasks
 from bot.store.co_tasks import CoLine
 from bot.store.models import AccessLog, Assignment, Member, Ticket, TicketEvent
@@ -22,6 +23,7 @@ from bot.store.queries import Detail, detail, person, ticket_in_scope
 
 # Handed on, a task has to be accepted anew; reopened, the resident has to be called anew.
 ANEW = {("接单", Status.DISPATCHED.value), ("联系居民", Status.REOPENED.value)}
+DECISIONS = {Step.GRANT_APPEAL, Step.DENY_APPEAL}
 OUTCOMES = {
     None: "当前",
     "accepted": "已接单",
@@ -68,6 +70,10 @@ class Page:
     co_owner: str  # who answers beside the assignee once the ticket is late or reopened
     co_tasks: tuple[CoLine, ...]
     pause_asked: str | None  # what a request for a pause says, while it waits for an answer
+    appeal_asked: str | None  # what an appeal says, while it waits for a decision
+    parent: Relative | None  # the ticket that this one was merged into
+    children: tuple[Relative, ...]
+    suggestions: tuple[Suggestion, ...]  # tickets that may be merged into this one
 
 
 def load(session: Session, number: str, member_id: int) -> tuple[Ticket, Member]:
@@ -88,6 +94,10 @@ def page(factory: sessionmaker, number: str, member_id: int, now: dt.datetime) -
         asked = suspension.pending(session, ticket)
         own = co_task_of(session, ticket, member_id)
         steps = _steps(ticket, as_, now, asked, own)
+        if member_id == oversight.declined_by(session, ticket):
+            steps -= DECISIONS
+        parent, children = merging.relatives(session, ticket, member)
+        may_merge = Step.MARK_DUPLICATE in steps
         return Page(
             detail=detail(session, ticket, now, frozenset(s.value for s in steps)),
             promises=_promises(ticket, now),
@@ -104,6 +114,10 @@ def page(factory: sessionmaker, number: str, member_id: int, now: dt.datetime) -
             pause_asked=f"{suspension.WAITING_FOR[asked.waiting_for]}：{asked.why}"
             if asked
             else None,
+            appeal_asked=oversight.asked(session, ticket),
+            parent=parent,
+            children=children,
+            suggestions=tuple(merging.near(session, ticket, member, now)) if may_merge else (),
         )
 
 
@@ -123,8 +137,12 @@ def _steps(
     steps.discard(Step.ASK_SUSPEND if asked else Step.DENY_SUSPEND)
     if own is None or own.status != "asked":
         steps.discard(Step.CHECK_IN)
-    if Actor.ASSIGNEE in as_:  # nobody approves a pause of their own work
-        steps -= {Step.SUSPEND, Step.DENY_SUSPEND}
+    if Actor.ASSIGNEE in as_:  # nobody approves a pause of their own work, or watches over it
+        steps -= {Step.SUSPEND, Step.DENY_SUSPEND, Step.SUPERVISE}
+    if ticket.appeal != oversight.APPEAL_OPEN:
+        steps -= DECISIONS
+    if ticket.private:
+        steps.discard(Step.MARK_DUPLICATE)
     if Step.RETURN in steps and now > return_until(ticket):
         steps.remove(Step.RETURN)
     if ticket.level == "street":

@@ -52,6 +52,10 @@ def ticket_rows(factory: sessionmaker, limit: int = 1000) -> list[dict[str, Any]
         ]
 
 
+# Who said whether it is solved. A call-back is no rating.
+JUDGES = {"": "", "resident": "居民评价", "call_back": "回访", "nobody": "未评价"}
+
+
 @dataclass(frozen=True)
 class Row:
     """A ticket in a list."""
@@ -75,6 +79,8 @@ class Row:
     reason: str = ""
     category: str = ""
     stars: int | None = None
+    appealed: bool = False  # an appeal waits for a decision
+    judged_by: str = ""  # a key of JUDGES; empty while it is not finished
 
 
 def _due(ticket: Ticket) -> dt.datetime | None:
@@ -109,7 +115,17 @@ def row_of(ticket: Ticket, now: dt.datetime, reason: str = "") -> Row:
         reason,
         ticket.category,
         ticket.stars,
+        ticket.appeal == "open",
+        _judged_by(ticket),
     )
+
+
+def _judged_by(ticket: Ticket) -> str:
+    if ticket.rated_at is not None:
+        return "resident"
+    if ticket.closed_how == "call_back":
+        return "call_back"
+    return "nobody" if Status(ticket.status) in {Status.RESOLVED, Status.CLOSED} else ""
 
 
 def person(member: Member | None) -> str:

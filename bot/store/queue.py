@@ -6,13 +6,13 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, case, func, not_, or_, select
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.sql import ColumnElement
 
 from bot.domain.levels import Level
 from bot.domain.status import FINAL, OPEN, Status
-from bot.store import co_tasks
+from bot.store import appeals, co_tasks
 from bot.store.models import Member, Ticket
 from bot.store.queries import BOXES, Row, loaded, reasons_of, row_of
 from bot.store.scope import visible_to
@@ -20,11 +20,17 @@ from bot.store.scope import visible_to
 MAX_TEXT = 50
 OPEN_VALUES = [s.value for s in OPEN]
 FINAL_VALUES = [s.value for s in FINAL]
+DONE = [Status.RESOLVED.value, Status.CLOSED.value]
+CONTENT_FROM = 4  # stars from which a resident counts as satisfied
+RATED = Ticket.rated_at.is_not(None)  # by the resident; a call-back never sets it
+_BY_CALL = func.coalesce(Ticket.closed_how, "") == "call_back"
 SHOWS = {
     "open": "未办结",
     "overdue": "已超时",
     "locked": "待人工派单",
+    "appeal": "待我复核的申诉",
     "unrated": "办结未评价",
+    "confirmed": "回访确认",
     "unsolved": "评价未解决",
     "unhappy": "评价不满意",
 }
@@ -65,15 +71,26 @@ def overdue(now: dt.datetime) -> ColumnElement:
     )
 
 
-def _show(key: str, now: dt.datetime) -> ColumnElement:
-    done = [Status.RESOLVED.value, Status.CLOSED.value]
+def confirmed_by_call() -> ColumnElement:
+    """Finished, not rated, and solved as an independent caller was told."""
+    return and_(Ticket.status.in_(DONE), Ticket.rated_at.is_(None), _BY_CALL)
+
+
+def unrated() -> ColumnElement:
+    """Finished, and nobody has said whether it is solved."""
+    return and_(Ticket.status.in_(DONE), Ticket.rated_at.is_(None), not_(_BY_CALL))
+
+
+def _show(key: str, member: Member, now: dt.datetime) -> ColumnElement:
     return {
+        "appeal": appeals.to_decide(member),
         "open": Ticket.status.in_(OPEN_VALUES),
         "overdue": overdue(now),
         "locked": and_(Ticket.locked, Ticket.status.notin_(FINAL_VALUES)),
-        "unrated": and_(Ticket.status.in_(done), Ticket.rated_at.is_(None)),
-        "unsolved": Ticket.solved.is_(False),
-        "unhappy": Ticket.stars < 4,
+        "unrated": unrated(),
+        "confirmed": confirmed_by_call(),
+        "unsolved": and_(RATED, Ticket.solved.is_(False)),
+        "unhappy": and_(RATED, Ticket.stars < CONTENT_FROM),
     }[key]
 
 
@@ -93,7 +110,7 @@ def conditions(member: Member, search: Search, now: dt.datetime) -> list[ColumnE
     if search.level in {level.value for level in Level}:
         found.append(Ticket.level == search.level)
     if search.show in SHOWS:
-        found.append(_show(search.show, now))
+        found.append(_show(search.show, member, now))
     if search.days > 0:
         found.append(Ticket.created_at >= now - dt.timedelta(days=min(search.days, 3660)))
     if search.text.strip():
@@ -102,13 +119,14 @@ def conditions(member: Member, search: Search, now: dt.datetime) -> list[ColumnE
 
 
 def queue(factory: sessionmaker, member_id: int, search: Search, now: dt.datetime) -> Found:
-    """A page of the queue: what waits for a dispatcher first, then the newest."""
+    """A page of the queue: what waits for a dispatcher or a decision first, then the newest."""
     with factory() as session:
-        where = conditions(session.get(Member, member_id), search, now)
+        member = session.get(Member, member_id)
+        where = conditions(member, search, now)
         total = session.scalar(select(func.count(Ticket.id)).where(*where)) or 0
         pages = max(1, -(-total // search.size))
         page = min(max(search.page, 1), pages)
-        rows = _rows(session, where, now, (page - 1) * search.size, search.size)
+        rows = _rows(session, member, where, now, (page - 1) * search.size, search.size)
         return Found(rows, total, pages)
 
 
@@ -117,13 +135,16 @@ def export(
 ) -> list[Row]:
     """Every ticket of a search, for a file."""
     with factory() as session:
-        where = conditions(session.get(Member, member_id), search, now)
-        return _rows(session, where, now, 0, limit)
+        member = session.get(Member, member_id)
+        return _rows(session, member, conditions(member, search, now), now, 0, limit)
 
 
-def _rows(session: Session, where: list[Any], now: dt.datetime, skip: int, limit: int) -> list[Row]:
-    waiting = and_(Ticket.locked, Ticket.status.notin_(FINAL_VALUES))
-    query = select(Ticket).where(*where).order_by(waiting.desc(), Ticket.id.desc())
+def _rows(
+    session: Session, member: Member, where: list[Any], now: dt.datetime, skip: int, limit: int
+) -> list[Row]:
+    locked = and_(Ticket.locked, Ticket.status.notin_(FINAL_VALUES))
+    waiting = case((or_(locked, appeals.to_decide(member)), 0), else_=1)
+    query = select(Ticket).where(*where).order_by(waiting, Ticket.id.desc())
     tickets = list(session.scalars(loaded(query.offset(skip).limit(limit))))
     reasons = reasons_of(session, [t.id for t in tickets])
     return [row_of(t, now, reasons.get(t.id, "")) for t in tickets]

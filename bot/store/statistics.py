@@ -1,7 +1,8 @@
 """Figures of the work in a member's scope: three rates (三率), counts, containment (小事不出格).
 
-Every figure is over the tickets the member may see that were opened in the period. A ticket that
-nobody rated counts neither as solved nor as satisfied: it is counted apart.
+Every figure is over the tickets the member may see that were opened in the period. Of the finished
+ones there are three kinds, and each is counted by itself: rated by the resident, confirmed by an
+independent call-back, and neither. Only the first makes up the rates.
 """
 
 from __future__ import annotations
@@ -16,10 +17,20 @@ from sqlalchemy.sql import ColumnElement
 from bot.domain.levels import Level
 from bot.domain.status import FINAL, Status
 from bot.store.models import Member, Ticket
-from bot.store.queue import FINAL_VALUES, OPEN_VALUES, Search, conditions, overdue
+from bot.store.models_life import CallBack
+from bot.store.queue import (
+    CONTENT_FROM,
+    DONE,
+    FINAL_VALUES,
+    OPEN_VALUES,
+    RATED,
+    Search,
+    conditions,
+    confirmed_by_call,
+    overdue,
+    unrated,
+)
 
-CONTENT_FROM = 4  # stars from which a resident counts as satisfied
-DONE = [Status.RESOLVED.value, Status.CLOSED.value]
 NOT_HANDLED = [s.value for s in FINAL - {Status.CLOSED}]
 AREAS = {  # where a matter was settled
     "grid": ("小事不出格", (Level.HOUSEHOLD_CENTRE, Level.BUILDING_GROUP, Level.GRID)),
@@ -51,8 +62,10 @@ class Statistics:
     locked: int
     response: Rate  # contacted in time, of those contacted or due
     solved: Rate  # of those that the resident rated
-    satisfied: Rate
-    unrated: int
+    satisfied: Rate  # of those to which the resident gave stars
+    unrated: int  # done; neither rated nor confirmed by a call-back
+    confirmed: int  # done and not rated; a call-back says it is solved
+    calls: Rate  # call-backs that heard 「已解决」, of all made
     areas: dict[str, Rate]
     by_status: dict[str, int]
     by_level: dict[str, int]
@@ -76,6 +89,8 @@ def statistics(factory: sessionmaker, member_id: int, days: int, now: dt.datetim
             solved=Rate(sums["solved"], sums["judged"]),
             satisfied=Rate(sums["content"], sums["starred"]),
             unrated=sums["unrated"],
+            confirmed=sums["confirmed"],
+            calls=_calls(session, where),
             areas={
                 key: Rate(sum(levels.get(level.value, 0) for level in inside), done)
                 for key, (_, inside) in AREAS.items()
@@ -99,15 +114,26 @@ def _sums(session: Session, where: list[ColumnElement], now: dt.datetime) -> dic
         "locked": and_(Ticket.locked, Ticket.status.notin_(FINAL_VALUES)),
         "answerable": and_(handled, due),
         "in_time": and_(handled, Ticket.contacted_at <= Ticket.contact_due),
-        "judged": Ticket.solved.is_not(None),
-        "solved": Ticket.solved,
-        "starred": Ticket.stars.is_not(None),
-        "content": Ticket.stars >= CONTENT_FROM,
-        "unrated": and_(Ticket.status.in_(DONE), Ticket.rated_at.is_(None)),
+        "judged": and_(RATED, Ticket.solved.is_not(None)),
+        "solved": and_(RATED, Ticket.solved),
+        "starred": and_(RATED, Ticket.stars.is_not(None)),
+        "content": and_(RATED, Ticket.stars >= CONTENT_FROM),
+        "unrated": unrated(),
+        "confirmed": confirmed_by_call(),
     }
     columns = [_count_if(condition).label(name) for name, condition in wanted.items()]
     row = session.execute(select(*columns).where(*where)).one()
     return {name: int(value) for name, value in row._mapping.items()}
+
+
+def _calls(session: Session, where: list[ColumnElement]) -> Rate:
+    """All calls made, also about rated tickets: what was heard is not what was rated."""
+    made = CallBack.called_at.is_not(None)
+    query = select(_count_if(and_(made, CallBack.solved)), _count_if(made))
+    solved, calls = session.execute(
+        query.select_from(Ticket).join(CallBack, CallBack.ticket_id == Ticket.id).where(*where)
+    ).one()
+    return Rate(int(solved), int(calls))
 
 
 def _counts(session: Session, where: list[ColumnElement], column: ColumnElement) -> dict[str, int]:

@@ -291,7 +291,7 @@ def test_a_call_back_counts_apart_and_only_from_someone_who_had_no_part(database
     owner, caller = holder(database, number), database.member_id("zhao_lei")
     with pytest.raises(NotAllowed, match="没有经手"):
         callbacks.called(database.factory, call, owner, now, solved=True)
-    assert [c[1] for c in callbacks.to_call(database.factory, caller)] == [number]
+    assert [c.number for c in callbacks.to_call(database.factory, caller)] == [number]
     callbacks.called(database.factory, call, caller, now, solved=True, stars=4)
     row = ticket(database, number)
     assert (row.closed_how, row.stars, row.solved) == ("call_back", 4, True)

@@ -15,7 +15,7 @@ from bot.desk.staff.render import render, tell
 from bot.desk.staff.words import roster
 from bot.domain import dispatch
 from bot.domain.errors import BadInput, LinliError
-from bot.services import clock, members
+from bot.services import callbacks, clock, members
 from bot.store.models import Member
 from bot.store.queue import box_counts
 
@@ -48,9 +48,17 @@ async def _page(request: web.Request, *, status: int = 200, error: str = "") -> 
     staff, factory = staff_of(request), request.app[FACTORY]
     duty = await asyncio.to_thread(duty_of, factory, staff.id)
     counts = await asyncio.to_thread(box_counts, factory, staff.id)
+    calls = await asyncio.to_thread(callbacks.count, factory, staff.id)
     load = counts["todo"] + counts["doing"]
     return await render(
-        request, "me.html", status=status, error=error, duty=duty, load=load, tab="me"
+        request,
+        "me.html",
+        status=status,
+        error=error,
+        duty=duty,
+        load=load,
+        calls=calls,
+        tab="me",
     )
 
 

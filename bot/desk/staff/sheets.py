@@ -13,7 +13,7 @@ from openpyxl.styles import Font
 from bot.domain.catalogue import category_name
 from bot.domain.masking import mask
 from bot.services.wording import URGENCY_NAMES, local
-from bot.store.queries import Row
+from bot.store.queries import JUDGES, Row
 
 MIMES = {
     "csv": "text/csv; charset=utf-8",
@@ -33,7 +33,9 @@ HEAD = (
     ("当前期限", 18),
     ("是否超时", 10),
     ("督办", 8),
-    ("满意度", 8),
+    ("评价方式", 10),
+    ("居民评分", 10),
+    ("回访评分", 10),
 )
 FORM = "%Y-%m-%d %H:%M"
 
@@ -54,7 +56,9 @@ def cells(row: Row) -> tuple[str | int, ...]:
         local(row.due, FORM),
         "是" if row.overdue else "",
         "是" if row.supervised else "",
-        row.stars or "",
+        JUDGES[row.judged_by],
+        (row.judged_by == "resident" and row.stars) or "",
+        (row.judged_by == "call_back" and row.stars) or "",
     )
 
 

@@ -1,52 +1,17 @@
-"""The form of each step that staff take: its words, its fields, and the use case behind it."""
+"""Forms of the steps of the work itself, and which of all forms is shown when."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy.orm import sessionmaker
 
+from bot.desk.staff.lead_forms import APPROVE, LEAD
+from bot.desk.staff.step_form import WAITING, StepForm, Values
 from bot.domain.status import Step
 from bot.services import staff_steps, suspension, whistle
-
-
-@dataclass(frozen=True)
-class Values:
-    """What a person filled in."""
-
-    note: str = ""
-    photos: tuple[str, ...] = ()
-    colleague: str = ""
-    suggest: str = ""
-    choice: str = ""
-    departments: tuple[str, ...] = ()
-    version: int | None = None
-
-
-Run = Callable[[sessionmaker, str, int, Values, dt.datetime], Any]
-
-
-@dataclass(frozen=True)
-class StepForm:
-    """How a step is asked for. Without a label it is one tap."""
-
-    step: Step
-    title: str
-    done: str  # told afterwards
-    run: Run
-    label: str = ""
-    hint: str = ""
-    optional: bool = False
-    photos: bool = False
-    colleague: bool = False
-    suggest: bool = False
-    choices: tuple[tuple[str, str], ...] = ()
-    departments: bool = False
-    confirm: str = ""  # asked once more before a step that cannot be taken back
-    warn: bool = False
 
 
 def _accept(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
@@ -79,36 +44,12 @@ def _escalate(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime
     return staff_steps.escalate(f, number, me, v.note, now, v.version)
 
 
-def _dispatch(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
-    return staff_steps.dispatch_to(f, number, me, v.colleague, now, v.note)
-
-
 def _ask_suspend(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
     return suspension.ask(f, number, me, v.note, now, waiting_for=v.choice)
 
 
-def _suspend(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
-    return suspension.suspend(f, number, me, v.note, now, waiting_for=v.choice)
-
-
-def _approve(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
-    return suspension.decide(f, number, me, True, now)
-
-
-def _deny_suspend(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
-    return suspension.decide(f, number, me, False, now, v.note)
-
-
 def _resume(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
     return suspension.resume(f, number, me, now)
-
-
-def _reject(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
-    return staff_steps.reject(f, number, me, v.note, now)
-
-
-def _whistle(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
-    return whistle.whistle(f, number, me, v.departments, v.note, now)
 
 
 def _check_in(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
@@ -119,8 +60,7 @@ def _co_done(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime)
     return whistle.finish(f, number, me, v.note, now)
 
 
-WAITING = tuple(suspension.WAITING_FOR.items())
-_ALL = (
+WORK = (
     StepForm(Step.ACCEPT, "接单", "已接单，请尽快联系居民", _accept),
     StepForm(
         Step.CONTACT,
@@ -154,16 +94,6 @@ _ALL = (
         Step.RESUME, "恢复办理", "已恢复办理", _resume, confirm="恢复后办结时限继续计时，确认吗？"
     ),
     StepForm(
-        Step.DISPATCH,
-        "派单",
-        "已派单",
-        _dispatch,
-        label="派单说明",
-        hint="选填，承办人会看到。",
-        optional=True,
-        colleague=True,
-    ),
-    StepForm(
         Step.TRANSFER,
         "转派",
         "已转派，等待对方接单",
@@ -190,15 +120,6 @@ _ALL = (
         hint="承办人会看到。",
     ),
     StepForm(
-        Step.WHISTLE,
-        "吹哨",
-        "已吹哨，等待部门报到",
-        _whistle,
-        label="请部门做什么",
-        hint="部门会收到任务，居民会收到通知。各部门都完成后才能办结。",
-        departments=True,
-    ),
-    StepForm(
         Step.ESCALATE,
         "上报",
         "已上报到上一级",
@@ -216,23 +137,6 @@ _ALL = (
         choices=WAITING,
     ),
     StepForm(
-        Step.SUSPEND,
-        "挂起",
-        "已挂起，时限暂停",
-        _suspend,
-        label="挂起原因",
-        hint="只在等居民或等第三方时挂起，居民会看到原因。",
-        choices=WAITING,
-    ),
-    StepForm(
-        Step.DENY_SUSPEND,
-        "不同意挂起",
-        "已回复不同意",
-        _deny_suspend,
-        label="不同意的原因",
-        hint="承办人会看到。",
-    ),
-    StepForm(
         Step.RETURN,
         "退单",
         "已退单",
@@ -243,27 +147,11 @@ _ALL = (
         confirm="退单后不能撤销，会记入工单历史。确认退单吗？",
         warn=True,
     ),
-    StepForm(
-        Step.REJECT,
-        "不予受理",
-        "已不予受理，居民已收到原因",
-        _reject,
-        label="不予受理的原因",
-        hint="居民会看到这段话，并可以申诉。",
-        confirm="工单会就此结束，居民会收到原因。确认不予受理吗？",
-        warn=True,
-    ),
 )
+# What ends the matter for somebody stands last.
+_ALL = sorted((*WORK, *LEAD), key=lambda form: form.warn)
 FORMS = {form.step: form for form in _ALL}
-ORDER = tuple(form.step for form in _ALL)
-# In place of 挂起 while a request waits for an answer.
-APPROVE = StepForm(
-    Step.SUSPEND,
-    "同意挂起",
-    "已同意挂起，时限暂停",
-    _approve,
-    confirm="同意后办结时限暂停。同意吗？",
-)
+ORDER = tuple(FORMS)
 
 
 def form_for(step: Step, *, asked: bool) -> StepForm:
@@ -274,6 +162,8 @@ def form_for(step: Step, *, asked: bool) -> StepForm:
 def primary(steps: Iterable[Step], status: str, *, asked: bool) -> Step | None:
     """The step that comes next in the normal course of work."""
     wanted = set(steps)
+    if Step.GRANT_APPEAL in wanted:
+        return Step.GRANT_APPEAL
     course = [Step.ACCEPT, Step.RESOLVE, Step.CONTACT, Step.RESUME, Step.CHECK_IN, Step.CO_DONE]
     if status in ("submitted", "returned"):
         course.append(Step.DISPATCH)

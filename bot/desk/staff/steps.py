@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 from aiohttp import web
@@ -11,7 +12,8 @@ from bot.desk.keys import FACTORY, SETTINGS
 from bot.desk.staff.access import staff_of
 from bot.desk.staff.forms import Form
 from bot.desk.staff.render import new_token, render, tell, wants_fragment
-from bot.desk.staff.step_forms import FORMS, StepForm, Values, form_for
+from bot.desk.staff.step_form import StepForm, Values
+from bot.desk.staff.step_forms import FORMS, form_for
 from bot.desk.staff.ticket import show
 from bot.desk.staff.words import ascii_json
 from bot.domain.errors import BadInput, Conflict, LinliError, NotFound, WrongState
@@ -22,6 +24,7 @@ from bot.store import co_tasks
 
 routes = web.RouteTableDef()
 MAX_TOKEN = 64
+NUMBER = re.compile(r"[0-9A-Z-]+")
 
 
 def _step_of(request: web.Request) -> Step:
@@ -132,6 +135,7 @@ def _values(sent: Form, photos: tuple[str, ...]) -> Values:
         suggest=sent.get("suggest"),
         choice=sent.get("choice"),
         departments=tuple(sent.all("department")),
+        numbers=(*sent.all("ticket"), *NUMBER.findall(sent.get("other").upper())),
         version=sent.number("version"),
     )
 
@@ -164,6 +168,8 @@ async def _confirm(
     """Ask once more; what is missing is said first."""
     if form.label and not form.optional and not values.note.strip():
         raise BadInput(f"请写明{form.label}。")
+    if form.merges and not values.numbers:
+        raise BadInput("请选择要并入的工单。")
     if values.version is not None and values.version != (await _page(request)).detail.row.version:
         raise Conflict()
     page = await _page(request)

@@ -9,8 +9,8 @@ from aiohttp import web
 from bot.desk.keys import FACTORY
 from bot.desk.staff.access import staff_of
 from bot.desk.staff.render import render, wants_fragment
-from bot.services import clock, live
-from bot.store import co_tasks, queries
+from bot.services import callbacks, clock, live
+from bot.store import appeals, co_tasks, queries
 from bot.store.queue import box_counts
 
 routes = web.RouteTableDef()
@@ -27,6 +27,7 @@ async def tasks(request: web.Request) -> web.StreamResponse:
     rows = await asyncio.to_thread(queries.my_tickets, factory, staff.id, box, now)
     co_rows = await asyncio.to_thread(co_tasks.mine, factory, staff.id, box, now)
     counts = await asyncio.to_thread(box_counts, factory, staff.id)
+    waiting = await asyncio.to_thread(_waiting, request) if staff.is_lead else ()
     template = "_tasks.html" if wants_fragment(request) else "tasks.html"
     return await render(
         request,
@@ -36,9 +37,20 @@ async def tasks(request: web.Request) -> web.StreamResponse:
         rows=rows,
         co_rows=co_rows,
         counts=counts,
+        waiting=waiting,
         seen=seen,
         tab="tasks",
     )
+
+
+def _waiting(request: web.Request) -> tuple[tuple[str, str, int], ...]:
+    """(words, address, how many) of what waits for a lead beside the own tasks."""
+    factory, me = request.app[FACTORY], staff_of(request).id
+    found = (
+        ("申诉待复核", "/desk/queue?show=appeal", appeals.count(factory, me)),
+        ("要回访的工单", "/desk/calls", callbacks.count(factory, me)),
+    )
+    return tuple(line for line in found if line[2])
 
 
 @routes.get("/")
