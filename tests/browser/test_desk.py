@@ -11,8 +11,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from bot.services import clock, resident_steps, residents
+from tests.browser.staff import log_in
 from tests.databases import Database
-from tests.desk_client import PASSWORD, photo
+from tests.desk_client import photo
 from tests.desk_server import Desk, serve
 from tests.people import MORNING, kinds, open_ticket, resident, start_work, ticket
 
@@ -29,14 +30,6 @@ def desk(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     )
     with serve(database, tmp_path) as served:
         yield served
-
-
-def log_in(page: Page, desk: Desk, name: str) -> None:
-    page.goto(f"{desk.url}/desk")
-    page.get_by_label("用户名").fill(name)
-    page.get_by_label("密码").fill(PASSWORD)
-    page.get_by_role("button", name="登录", exact=True).click()
-    expect(page.get_by_label("实时连接正常")).to_be_visible()
 
 
 def test_a_task_arrives_live_and_is_worked_on_to_the_end(
