@@ -37,7 +37,7 @@ def what_if(
         member = session.get(Member, member_id)
         if member is None or Role(member.role) not in DISPATCH_ROLES:
             raise NotAllowed()
-        ticket = _imagined(session, item_key, building_id, urgency)
+        ticket = _imagined(session, member, item_key, building_id, urgency)
         start = dispatching.start_level(ticket.item.start_level, ticket.urgency)
         with session.no_autoflush:
             decision = dispatching.choose(session, ticket, start, at)
@@ -48,12 +48,15 @@ def what_if(
 
 
 def _imagined(
-    session: Session, item_key: str, building_id: int | None, urgency: str | None
+    session: Session, member: Member, item_key: str, building_id: int | None, urgency: str | None
 ) -> Ticket:
     item = session.get(ServiceItem, item_key)
     building = session.get(Building, building_id) if building_id else None
     if item is None or (building_id and building is None):
         raise NotFound("没有这个事项或这栋楼。")
+    # Who is busy or off duty elsewhere is not this member's business.
+    if building is not None and not building.node.path.startswith(member.node.path):
+        raise NotFound("这栋楼不在您的辖区。")
     urgency = urgency or item.urgency
     return Ticket(
         item=item,

@@ -286,3 +286,20 @@ def test_an_independent_call_hears_that_it_is_not_solved(
     expect(page.get_by_text("没有要回访的工单")).to_be_visible()
     row = ticket(database, number)
     assert (row.status, row.reopen_count, row.rated_at) == ("reopened", 1, None)
+
+
+def test_a_dispatcher_asks_to_whom_a_matter_would_go(desk: Desk, phone: Phone, shot: Shot):
+    page = log_in(phone(), desk, DISPATCHER)
+    page.get_by_role("link", name="我的").tap()
+    page.get_by_role("link", name="派单试算").tap()
+    page.get_by_label("搜事项").fill("漏水")
+    expect(page.get_by_role("radio", name="电梯")).to_have_count(0)
+    page.get_by_role("radio", name="漏水维修").check()
+    page.get_by_label("在哪栋楼").select_option("幸福里3号楼")
+    page.get_by_label("紧急程度").select_option("紧急")
+    page.get_by_label("什么时候").fill("2026-11-24T03:00")
+    shot(page, "life-what-if")
+    page.get_by_role("button", name="试算").tap()
+    answer = page.get_by_role("region", name="会派给")
+    expect(answer).to_contain_text("没有派给的人")
+    shot(page, "life-what-if-answer")

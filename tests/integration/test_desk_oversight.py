@@ -336,3 +336,32 @@ async def test_a_department_checks_in_and_finishes_from_its_list(
         assert f"/desk/tickets/{number}/do/co_done" in doing
         assert (await department.step(number, "co_done", note="承重墙没有问题")).status == 200
         assert "看看承重墙" in await department.get("/desk?box=done")
+
+
+# --- dry run --------------------------------------------------------------------------------
+
+
+async def test_a_dry_run_answers_who_why_and_why_not_the_others(
+    server: TestServer, dispatcher: Browser, database: Database
+):
+    found = await dispatcher.get("/desk/items?q=漏水")
+    assert "housing/leak_repair" in found and "medical/" not in found
+    assert "没有找到" in await dispatcher.get("/desk/items?q=一二三四五")
+    building = database.building_id("xingfuli_3")
+    query = {"item": "housing/leak_repair", "building": str(building), "at": "2026-11-24T09:30"}
+    answer = await dispatcher.get("/desk/what-if", params=query)
+    assert "会派给 幸福里第一党小组楼栋长王秀兰" in answer and "没有派给的人" in answer
+    assert told(database, "member") == []
+    at_night = {**query, "at": "2026-11-24T03:00", "urgency": "danger"}
+    assert "网格党支部" in await dispatcher.get("/desk/what-if", params=at_night)
+    for change, words in (
+        ({"item": ""}, "请选择事项"),
+        ({"item": "none/none"}, "没有这个事项"),
+        ({"building": "x"}, "没有这栋楼"),
+        ({"building": str(database.building_id("guihuayuan_1"))}, "不在您的辖区"),
+        ({"urgency": "x"}, "没有这个紧急程度"),
+        ({"at": "yesterday"}, "时间填得不对"),
+    ):
+        assert words in await dispatcher.get("/desk/what-if", params={**query, **change})
+    async with browser(server, "yang_jie") as member:
+        await member.get("/desk/what-if", status=403)

@@ -21,6 +21,7 @@ from bot.desk.staff import (
     tasks,
     ticket,
     wecom_login,
+    what_if,
 )
 
 
@@ -37,7 +38,7 @@ def setup(app: web.Application) -> None:
     desk[hub.HUB] = hub.Hub(app[FACTORY])
     desk.cleanup_ctx.append(hub.polling)
     desk.on_shutdown.append(hub.close)  # type: ignore[arg-type]  # misdeclared by aiohttp 3.9
-    for part in (login, wecom_login, tasks, ticket, steps, queue, calls, stats, me, hub):
+    for part in (login, wecom_login, tasks, ticket, steps, queue, calls, what_if, stats, me, hub):
         desk.add_routes(part.routes)
     admin.setup(desk)
     render.setup(aiohttp_jinja2.get_env(app))
