@@ -131,6 +131,7 @@ def merge(
     with step(factory) as session:
         if not children:
             raise BadInput("请选择要并入的工单。")
+        _lock(session, [parent, *children])
         main, member = staff_ticket(session, parent, member_id)
         if Status(main.status) not in OPEN:
             raise WrongState("只能并入还在办理的工单。")
@@ -139,6 +140,12 @@ def merge(
             child, _ = staff_ticket(session, number, member_id)
             if child.parent_id != main.id:
                 _merge_one(session, main, child, member, note, now)
+
+
+def _lock(session: Session, numbers: Sequence[str]) -> None:
+    """Lock all in one order, so that two who merge crosswise do not wait for each other."""
+    rows = select(Ticket.id).where(Ticket.number.in_(numbers)).order_by(Ticket.id)
+    session.execute(rows.with_for_update()).all()
 
 
 def _merge_one(

@@ -21,10 +21,10 @@ from bot.services.lifecycle import (
     notice,
     staff_ticket,
     step,
-    tell_superiors,
 )
 from bot.services.resident_steps import own_ticket_for_update
-from bot.store.models import Ticket, TicketEvent
+from bot.store import appeals
+from bot.store.models import Member, Ticket, TicketEvent
 
 APPEAL_OPEN, APPEAL_GRANTED, APPEAL_DENIED = "open", "granted", "denied"
 
@@ -64,20 +64,37 @@ def appeal(
         event = move(session, ticket, Step.APPEAL, frozenset({Actor.RESIDENT}), who, now, why)
         ticket.appeal = APPEAL_OPEN
         text = f"居民对工单{number}的处理不同意，提出申诉：{why}。请复核。"
-        tell_superiors(session, ticket, event, text, now)
+        _tell_deciders(session, ticket, event, text, now)
+
+
+def _tell_deciders(
+    session: Session, ticket: Ticket, event: TicketEvent, text: str, now: dt.datetime
+) -> None:
+    """Queue a message to those who may decide it, at the nearest node where there is one."""
+    street = dispatching.street(session)
+    declined_by = _declined_by(session, ticket)
+    for node in dispatching.ancestors(session, declined_by.node if declined_by else street):
+        leads = session.scalars(select(Member).where(Member.node_id == node.id, Member.active))
+        deciders = [lead for lead in leads if appeals.decides(session, ticket, lead)]
+        for member in deciders:
+            alert(session, ticket, member, text, now, f"superior:{event.id}:{member.id}")
+        if deciders:
+            return
 
 
 def decide_appeal(
     factory: sessionmaker, number: str, member_id: int, grant: bool, why: str, now: dt.datetime
 ) -> None:
-    """A lead one level up, and not who declined it, decides; granted, it is dispatched again."""
+    """A lead who may (see `store.appeals`) decides; granted, it is dispatched again."""
     with step(factory) as session:
         ticket, member = staff_ticket(session, number, member_id)
         why = clean(why, need="请写明复核意见。")
         if ticket.appeal != APPEAL_OPEN:
             raise WrongState("没有待复核的申诉。")
-        if member_id == declined_by(session, ticket):
-            raise NotAllowed("申诉要由其他人复核。")
+        if not appeals.decides(session, ticket, member):
+            raise NotAllowed(
+                "申诉要由其他人复核：作出决定的一级或更高一级的负责人，不能是原决定人。"
+            )
         as_ = actors(session, ticket, member)
         kind = Step.GRANT_APPEAL if grant else Step.DENY_APPEAL
         event = move(session, ticket, kind, as_, ("member", member_id), now, why)
@@ -90,12 +107,12 @@ def decide_appeal(
         notice(session, ticket, event, text, now)
 
 
-def declined_by(session: Session, ticket: Ticket) -> int | None:
-    """Id of the member who rejected or merged it last."""
-    kinds = [Step.REJECT.value, Step.MARK_DUPLICATE.value]
+def _declined_by(session: Session, ticket: Ticket) -> Member | None:
+    """Who rejected or merged it last."""
     return session.scalar(
-        select(TicketEvent.actor_id)
-        .where(TicketEvent.ticket_id == ticket.id, TicketEvent.kind.in_(kinds))
+        select(Member)
+        .join(TicketEvent, TicketEvent.actor_id == Member.id)
+        .where(TicketEvent.ticket_id == ticket.id, TicketEvent.kind.in_(appeals.DECLINED))
         .order_by(TicketEvent.id.desc())
         .limit(1)
     )
@@ -116,7 +133,7 @@ def asked(session: Session, ticket: Ticket) -> str | None:
 def _start_again(session: Session, ticket: Ticket, now: dt.datetime) -> None:
     due = sla.deadlines(ticket.clock_class, now, CALENDAR)
     ticket.parent_id = ticket.closed_at = None
-    ticket.clock_started_at, ticket.alerts = now, []
+    ticket.clock_started_at, ticket.contacted_at, ticket.alerts = now, None, []
     ticket.contact_due, ticket.resolve_due = due.contact, due.resolve
     start = dispatching.start_level(ticket.item.start_level, ticket.urgency)
     dispatching.assign(session, ticket, start, now)

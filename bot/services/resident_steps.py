@@ -257,6 +257,7 @@ def reopen_by(
     event = move(session, ticket, Step.REOPEN, as_, who, now, clean(why), data)
     ticket.reopen_count += 1
     ticket.resolved_at = ticket.closed_at = ticket.closed_how = None
+    ticket.contacted_at = None  # the resident is to be called anew, by the new deadline
     ticket.alerts = []
     due = sla.deadlines(ticket.clock_class, now, CALENDAR)
     ticket.contact_due, ticket.resolve_due = due.contact, due.resolve

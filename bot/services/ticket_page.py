@@ -15,7 +15,7 @@ from bot.services import merging, oversight, suspension
 from bot.services.clock import CALENDAR
 from bot.services.lifecycle import actors, co_task_of
 from bot.services.merging import Relative, Suggestion
-from bot.store import co_tasks
+from bot.store import appeals, co_tasks
 from bot.store.co_tasks import CoLine
 from bot.store.models import AccessLog, Assignment, Member, Ticket, TicketEvent
 from bot.store.models_life import CoTask, Suspension
@@ -94,7 +94,7 @@ def page(factory: sessionmaker, number: str, member_id: int, now: dt.datetime) -
         asked = suspension.pending(session, ticket)
         own = co_task_of(session, ticket, member_id)
         steps = _steps(ticket, as_, now, asked, own)
-        if member_id == oversight.declined_by(session, ticket):
+        if steps & DECISIONS and not appeals.decides(session, ticket, member):
             steps -= DECISIONS
         parent, children = merging.relatives(session, ticket, member)
         may_merge = Step.MARK_DUPLICATE in steps

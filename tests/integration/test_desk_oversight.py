@@ -13,11 +13,13 @@ import pytest
 from aiohttp.test_utils import TestServer
 from sqlalchemy import select
 
+from bot.domain.errors import WrongState
 from bot.services import (
     callbacks,
     clock,
     drawing,
     ladder,
+    merging,
     oversight,
     resident_steps,
     staff_steps,
@@ -29,6 +31,7 @@ from tests.databases import Database
 from tests.desk_client import Browser, browser, desk
 from tests.people import (
     MORNING,
+    all_at_once,
     finish_work,
     holder,
     kinds,
@@ -128,6 +131,15 @@ async def test_an_appeal_waits_with_those_who_decide_it_and_with_nobody_else(
     assert "明明是公共管道" in page and not offered(page) & {"grant_appeal", "deny_appeal"}
     refused = await dispatcher.step(appealed, "grant_appeal", note="可以")
     assert refused.status == 422 and "其他人复核" in await refused.text()
+    assert any(
+        "明明是公共管道" in text for text in told(database, "member", database.member_id(SECRETARY))
+    )
+    # A lead who stands below the dispatcher does not overrule the dispatcher.
+    async with browser(server, "wang_haiyan") as below:
+        assert appealed not in await below.get("/desk/queue?show=appeal")
+        assert not offered(await below.get(f"/desk/tickets/{appealed}"))
+        assert (await below.step(appealed, "grant_appeal", note="可以")).status == 422
+    assert ticket(database, appealed).appeal == "open"
     async with browser(server, "he_jianping") as elsewhere:
         assert appealed not in await elsewhere.get("/desk/queue?show=appeal")
 
@@ -210,6 +222,19 @@ async def test_four_become_one_and_each_page_leads_to_the_other(
     assert "已并入工单" in page and f'href="/desk/tickets/{parent}"' in page
 
 
+async def test_who_merge_crosswise_at_once_get_one_merge(database: Database, four: list[str]):
+    one, other = four[:2]
+    people = [database.member_id(key) for key in (DISPATCHER, SECRETARY)]
+    results = all_at_once(
+        [
+            lambda: merging.merge(database.factory, one, [other], people[0], "", MORNING),
+            lambda: merging.merge(database.factory, other, [one], people[1], "", MORNING),
+        ]
+    )
+    assert sorted(map(type, results), key=str) == sorted([type(None), WrongState], key=str)
+    assert sorted(ticket(database, n).status for n in (one, other)) == ["dispatched", "duplicate"]
+
+
 async def test_merging_is_not_offered_to_who_does_the_work_or_for_private_matters(
     server: TestServer, dispatcher: Browser, database: Database, four: list[str]
 ):
@@ -280,6 +305,21 @@ async def test_a_ticket_that_was_reopened_meanwhile_is_not_called_about(
     me = ticket(database, number).resident_id
     resident_steps.reopen(database.factory, number, me, "又漏了", clock.now())
     assert callbacks.to_call(database.factory, database.member_id(DISPATCHER)) == []
+
+
+async def test_a_reopened_ticket_is_measured_by_its_new_round(database: Database, number: str):
+    lead, later = database.member_id(DISPATCHER), MORNING + dt.timedelta(days=3)
+    finish_work(database, number, later)  # a day was promised
+    assert statistics(database.factory, lead, 0, later).response == Rate(0, 1)
+    me = ticket(database, number).resident_id
+    resident_steps.reopen(database.factory, number, me, "又漏了", later)
+    assert statistics(database.factory, lead, 0, later).response == Rate(0, 0)  # not yet due anew
+    due = ticket(database, number).contact_due
+    ladder.sweep(database.factory, due)
+    assert "contact_late" in ticket(database, number).alerts
+    who = holder(database, number)
+    staff_steps.contact(database.factory, number, who, "电话联系", due + dt.timedelta(hours=1))
+    assert statistics(database.factory, lead, 0, later + WEEK).response == Rate(0, 1)
 
 
 async def test_calls_are_counted_apart_from_ratings_and_from_silence(
