@@ -119,8 +119,13 @@ def test_three_departments_check_in_on_a_whistle(desk: Desk, phone: Phone, numbe
         department.get_by_role("button", name="报到").tap()
         expect(department.get_by_role("link", name="会办完成")).to_be_visible()
         expect(lead.get_by_text("已报到", exact=True)).to_have_count(n)  # without reloading
-    shot(lead, "life-whistle")
     assert kinds(database, number)[-4:] == ["whistle", "check_in", "check_in", "check_in"]
+    department.goto(f"{desk.url}/desk?box=doing")
+    department.get_by_role("link", name="会办完成").tap()
+    department.get_by_label("部门做了什么").fill("查过现场，没有治安问题")
+    department.get_by_role("button", name="会办完成").tap()
+    expect(department.get_by_text("会办已完成，已告诉承办人")).to_be_visible()
+    expect(lead.get_by_text("结果：查过现场，没有治安问题")).to_be_visible()
 
 
 def test_four_tickets_about_one_pipe_become_one(desk: Desk, phone: Phone, shot: Shot):

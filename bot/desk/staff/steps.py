@@ -77,10 +77,11 @@ async def _render(
     if form.departments:
         factory = request.app[FACTORY]
         context["departments"] = await asyncio.to_thread(co_tasks.departments, factory)
-    template = "_step.html" if wants_fragment(request) else "step.html"
+    in_sheet = wants_fragment(request)
     return await render(
         request,
-        template,
+        "_step.html" if in_sheet else "step.html",
+        in_sheet=in_sheet,
         status=status,
         form=form,
         page=page,
