@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from functools import lru_cache
 
@@ -25,6 +26,8 @@ CATEGORY_NAMES = {
     "other_service": "其他事项",
 }
 MAX_AGE = 60.0  # seconds; an edited catalogue shows within this time
+# One reads, the others wait: the first messages after a start come together, and each would read.
+_reading = threading.Lock()
 _cache: tuple[float, dict[str, Item]] = (-MAX_AGE, {})
 
 
@@ -37,9 +40,14 @@ async def items() -> dict[str, Item]:
     return _cache[1]
 
 
-@lru_cache(maxsize=1)
 def community() -> Community:
     """The community file; about a second the first time."""
+    with _reading:
+        return _read_community()
+
+
+@lru_cache(maxsize=1)
+def _read_community() -> Community:
     return load_community(settings().community_file)
 
 

@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 OnNewMessage = Callable[[UserMessage], Awaitable[Any]]
 SORRY = "系统繁忙，您的消息已收到，稍后会有工作人员联系您"
 FALLBACK: Reply = {"kind": "text", "text": SORRY, "buttons": [], "card": None, "image": None}
+# Turns at once in a process. A turn is mostly computing: more at once finish no sooner, but every
+# acknowledgement would wait behind all of them, and a claimed message could outwait its lease.
+TURNS = 8
 # Below the lease: a turn that is given up must be over before another process may claim it.
 TURN_SECONDS = inbox.LEASE.total_seconds() - 5
 OWNER = f"{socket.gethostname()}:{os.getpid()}"
@@ -49,6 +52,9 @@ class Drain:
         self._on_new_message = on_new_message
         self._factory = factory
         self._tasks: set[asyncio.Task[None]] = set()
+        self._turns = asyncio.Semaphore(TURNS)
+        # Drains that have not claimed anything yet: whatever is stored by now, they will find.
+        self._queued: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     @property
     def factory(self) -> sessionmaker:
@@ -57,18 +63,28 @@ class Drain:
 
     def start(self, channel: str, sender: str) -> asyncio.Task[None]:
         """Drain in the background. Two drains of a sender at once do no harm: one finds nothing."""
+        address = (channel, sender)
+        if address in self._queued:
+            return self._queued[address]
         task = asyncio.create_task(self.drain(channel, sender))
+        self._queued[address] = task
         self._tasks.add(task)  # a task without a reference may be dropped half done
         task.add_done_callback(self._tasks.discard)
         return task
 
     async def drain(self, channel: str, sender: str) -> None:
         """Handle the sender's messages until none is left, or one has to be tried again later."""
-        while claimed := await asyncio.to_thread(
-            inbox.claim_next, self.factory, channel, sender, owner=OWNER, now=now()
-        ):
-            if not await self._handle(claimed):
-                return
+        while await self._next(channel, sender):
+            pass
+
+    async def _next(self, channel: str, sender: str) -> bool:
+        """Handle one message when it is its turn; False when there is nothing more to do now."""
+        async with self._turns:
+            self._queued.pop((channel, sender), None)
+            claimed = await asyncio.to_thread(
+                inbox.claim_next, self.factory, channel, sender, owner=OWNER, now=now()
+            )
+            return claimed is not None and await self._handle(claimed)
 
     async def _handle(self, claimed: Claimed) -> bool:
         """One message; False when it was given back."""

@@ -68,7 +68,7 @@ class RuleExtractor(GraphComponent, EntityExtractorMixin):
     @classmethod
     def fingerprint_addon(cls, config: dict[str, Any]) -> str:
         """Train anew when the code or the places changed."""
-        return fingerprint([config["places"]])
+        return fingerprint(config.get("places"))
 
     def __init__(self, config: dict[str, Any], storage: ModelStorage, resource: Resource) -> None:
         self._config, self._storage, self._resource = config, storage, resource

@@ -1,16 +1,21 @@
 """Tell Rasa's training cache about files it cannot see."""
 
+from __future__ import annotations
+
 import hashlib
-from collections.abc import Iterable
 from pathlib import Path
 
 _HERE = Path(__file__).parent
 
 
-def fingerprint(paths: Iterable[str | Path] = ()) -> str:
-    """A hash of this package's code and of `paths` (files, or folders of files)."""
+def fingerprint(named: str | list[str] | None = None) -> str:
+    """A hash of this package's code and of the files or folders that a setting names.
+
+    Components pass `config.get(…)`: of a step whose result comes from the cache, Rasa asks for the
+    fingerprint with a configuration that lacks all settings, and drops the answer.
+    """
     files = sorted(_HERE.glob("*.py"))
-    for path in map(Path, paths):
+    for path in map(Path, [named] if isinstance(named, str) else named or []):
         files += sorted(path.iterdir()) if path.is_dir() else [path]
     digest = hashlib.sha256()
     for file in files:

@@ -70,7 +70,7 @@ class LexiconFeaturizer(DenseFeaturizer, GraphComponent):
     @classmethod
     def fingerprint_addon(cls, config: dict[str, Any]) -> str:
         """Train anew when the code or the groups changed."""
-        return fingerprint([config["lexicon"]])
+        return fingerprint(config.get("lexicon"))
 
     @classmethod
     def validate_config(cls, config: dict[str, Any]) -> None:

@@ -88,7 +88,7 @@ class Normaliser(GraphComponent):
     @classmethod
     def fingerprint_addon(cls, config: dict[str, Any]) -> str:
         """Train anew when the code or the tables changed."""
-        return fingerprint(config["tables"])
+        return fingerprint(config.get("tables"))
 
     def __init__(self, config: dict[str, Any], storage: ModelStorage, resource: Resource) -> None:
         self._config, self._storage, self._resource = config, storage, resource

@@ -39,7 +39,7 @@ class DomainTokenizer(JiebaTokenizer):
     @classmethod
     def fingerprint_addon(cls, config: dict[str, Any]) -> str:
         """Train anew when the code or the dictionaries changed."""
-        return fingerprint([config["dictionary_path"]])
+        return fingerprint(config.get("dictionary_path"))
 
     @staticmethod
     def _load_custom_dictionary(path: str) -> None:

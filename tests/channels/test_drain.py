@@ -15,8 +15,9 @@ from bot.channels.remote_action import ActionServerFailed
 from bot.channels.tracker import turn
 from bot.services import inbox, residents
 from bot.services.inbox import Inbound
-from bot.store.models import ChatMessage, Resident
+from bot.store.models import ChatMessage, InboxMessage, Resident
 from tests.channels.dialogue import Dialogue, Killed, make_dialogue, replies
+from tests.channels.house import until
 from tests.databases import Database
 
 START = dt.datetime(2026, 11, 24, 2, 0, tzinfo=dt.timezone.utc)
@@ -263,3 +264,28 @@ async def test_a_turn_that_hangs_is_given_up_before_its_lease_ends(database, clo
         assert session.scalar(select(func.count(ChatMessage.id))) == 1, (
             "only what the resident said"
         )
+
+
+async def test_turns_beyond_the_limit_wait_unclaimed_and_are_queued_once(
+    database, clock, monkeypatch
+):
+    monkeypatch.setattr(drain_module, "TURNS", 2)
+    gate, running = asyncio.Event(), []
+
+    async def slow(message: UserMessage) -> None:
+        running.append(message.sender_id)
+        await gate.wait()
+
+    senders = [f"visitor-{n}" for n in range(4)]
+    for sender in senders:
+        put(database, f"k-{sender}", "甲", sender=sender)
+    drain = Drain(slow, database.factory)
+    tasks = [drain.start("webchat", sender) for sender in senders]
+    await until(lambda: len(running) == 2)
+    assert drain.start("webchat", "visitor-3") is tasks[3]
+    with database.factory() as session:
+        claimed = select(func.count(InboxMessage.id)).where(InboxMessage.status == "running")
+        assert session.scalar(claimed) == 2  # no lease runs out while its message only waits
+    gate.set()
+    await asyncio.gather(*tasks)
+    assert sorted(running) == senders

@@ -1,7 +1,11 @@
 """The replacements of Rasa's code do what that code does, and are looked at when it changes."""
 
+import asyncio
+import threading
+
 import pytest
 from jsonschema import ValidationError
+from rasa import server
 from rasa.core.actions.action import RemoteAction
 from rasa.shared.core.events import Event, SlotSet, UserUttered
 
@@ -44,3 +48,26 @@ def test_an_unknown_event_is_refused_each_time():
     for _ in range(2):
         with pytest.raises(ValueError, match="Unknown event"):
             Event.resolve_by_type("no such event")
+
+
+async def test_a_model_is_loaded_beside_the_loop_that_serves(monkeypatch):
+    served = asyncio.Event()
+
+    async def load(model_path):
+        assert threading.current_thread() is not threading.main_thread()
+        # Comes back only if the serving loop runs meanwhile.
+        asyncio.run_coroutine_threadsafe(say_served(), loop).result(30)
+        return f"agent of {model_path}"
+
+    async def say_served():
+        served.set()
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(rasa_speed, "_load", load)
+    assert await server._load_agent(model_path="new.tar.gz") == "agent of new.tar.gz"
+    assert served.is_set()
+
+
+async def test_a_model_that_cannot_be_loaded_is_refused_as_before():
+    with pytest.raises(server.ErrorResponse):
+        await server._load_agent(model_path="no/such/model.tar.gz")
