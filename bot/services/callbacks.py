@@ -85,8 +85,10 @@ def _open_calls(member: Member | None) -> Select:
     query = select(CallBack).join(Ticket, Ticket.id == CallBack.ticket_id)
     if member is None or Role(member.role) not in DISPATCH_ROLES:
         return query.where(false())
+    waiting = select(CallBack.ticket_id).where(CallBack.called_at.is_(None))
     return query.where(
         CallBack.called_at.is_(None),
+        Ticket.id.in_(waiting),  # few: what else is asked of a ticket is asked of these only
         Ticket.status.in_(CALLABLE),  # reopened meanwhile: the resident has spoken
         visible_to(member),
         _had_no_part(member.id),
