@@ -102,13 +102,14 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command(
             "evaluate",
             "bot.training.evaluate:main",
-            "给当前模型打分",
+            "给模型打分",
             '文件每行一个 JSON：{"text": 居民的话, "label": 正确类别, "accept": [也算对的类别]}。\n'
             "例：python -m bot evaluate data/regression/cases.jsonl --errors",
             (
                 arg("path", metavar="文件.jsonl", help="带标注的句子"),
                 JSON,
                 arg("--errors", action="store_true", help="列出判错的句子，最离谱的在前"),
+                arg("--model", metavar="模型", help="模型文件或文件夹；默认 models/ 里最新的"),
             ),
         ),
         Command(

@@ -59,12 +59,12 @@ class MatterClassifier(IntentClassifier, GraphComponent):
         """Views and their strength (larger: trust the training sentences more), and thresholds."""
         return {
             "views": {
-                "sense": {"blocks": ["vector", "lexicon"], "strength": 5.0},
-                "words": {"blocks": ["vector", "lexicon", "counts"], "strength": 5.0},
+                "sense": {"blocks": ["vector", "lexicon"], "strength": 10.0},
+                "words": {"blocks": ["vector", "lexicon", "counts"], "strength": 10.0},
             },
             "directions": 300,
-            "steps": 80,
-            "matter_mass": 0.45,
+            "steps": 50,
+            "matter_mass": 0.4,
             "threshold": 0.25,
             "clause_confidence": 0.6,
         }
@@ -94,12 +94,10 @@ class MatterClassifier(IntentClassifier, GraphComponent):
         """Fit and calibrate the views."""
         examples = [m for m in training_data.intent_examples if m.get(TEXT)]
         labels = [m.get_full_intent() for m in examples]
-        intents = {label: label.split("/")[0] for label in labels}
         config = self._config
         ensemble = train(
             blocks_of(examples),
             labels,
-            intents,
             config["views"],
             config["directions"],
             config["steps"],

@@ -12,13 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import minimize, minimize_scalar
+from scipy.optimize import minimize
 from scipy.sparse import csr_matrix, issparse
 from sklearn.decomposition import TruncatedSVD
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import train_test_split
+
+from bot.nlu.calibration import Calibration
 
 Blocks = dict[str, "np.ndarray | csr_matrix"]
-FOLDS = 3
+HELD_BACK = 0.25
+CALIBRATED = ("temperature", "spread", "sharpness")
 EMERGENCY = "emergency"
 ALARM_WEIGHT = 10.0
 WORKERS = 2
@@ -135,7 +138,7 @@ class Ensemble:
     classes: list[str]
     reducer: Reducer
     views: list[View]
-    temperature: float = 1.0
+    calibration: Calibration
     alarm: View | None = None
     report: dict[str, float] = field(default_factory=dict)
 
@@ -144,7 +147,7 @@ class Ensemble:
         dense = self.reducer.dense(blocks)
         mean = np.mean([view.probabilities(dense) for view in self.views], axis=0)
         alarm = self.alarm.probabilities(dense)[:, 1] if self.alarm else np.zeros(len(mean))
-        return temper(mean, self.temperature), alarm
+        return self.calibration(mean), alarm
 
     def save(self, folder: Path) -> None:
         """Write to `folder` without pickles; half precision changes no decision and halves it."""
@@ -159,7 +162,7 @@ class Ensemble:
             "classes": self.classes,
             "views": [view.blocks for view in self._all_views()],
             "alarm": self.alarm is not None,
-            "temperature": self.temperature,
+            "calibration": [getattr(self.calibration, name) for name in CALIBRATED],
             "report": self.report,
         }
         (folder / "ensemble.json").write_text(json.dumps(meta, ensure_ascii=False), "utf-8")
@@ -179,47 +182,22 @@ class Ensemble:
         ]
         alarm = views.pop() if meta["alarm"] else None
         reducer = Reducer(arrays.get("directions"))
-        return cls(meta["classes"], reducer, views, meta["temperature"], alarm, meta["report"])
-
-
-def temper(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Sharpen (below 1) or flatten (above 1) rows of probabilities."""
-    if temperature == 1.0:
-        return probabilities
-    powers = np.power(np.maximum(probabilities, 1e-12), 1.0 / temperature)
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
-def calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = 10) -> float:
-    """Expected calibration error: mean gap between confidence and share right, by bin."""
-    numbers = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = [
-        abs(confidence[numbers == i].mean() - right[numbers == i].mean()) * (numbers == i).mean()
-        for i in range(bins)
-        if (numbers == i).any()
-    ]
-    return float(sum(gaps))
-
-
-def group(probabilities: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Sum columns that belong to the same group."""
-    sums = np.zeros((len(probabilities), groups.max() + 1), probabilities.dtype)
-    for column, number in enumerate(groups):
-        sums[:, number] += probabilities[:, column]
-    return sums
+        # Models from before the spread behave as ever: one temperature for everything.
+        numbers = meta.get("calibration") or [meta["temperature"], meta["temperature"], 1.0]
+        calibration = Calibration(meta["classes"], *numbers)
+        return cls(meta["classes"], reducer, views, calibration, alarm, meta["report"])
 
 
 def train(
     blocks: Blocks,
     labels: list[str],
-    groups_of: dict[str, str],
     views: dict[str, dict],
     size: int,
     steps: int,
 ) -> Ensemble:
-    """Fit all views on all rows, and the temperature on predictions made across folds.
+    """Fit all views on all rows, and the calibration on a quarter that other fits did not see.
 
-    `groups_of` maps a class to its intent: the temperature makes intent confidences honest.
+    `labels` are classes, intent/item or a bare intent.
     `views` maps a name to {"blocks": […], "strength": C}.
     """
     classes = sorted(set(labels))
@@ -228,7 +206,7 @@ def train(
     dense = reducer.dense(blocks)
     plans = [([b for b in v["blocks"] if b in dense], v["strength"]) for v in views.values()]
     plans = [plan for plan in plans if plan[0]]
-    splits = _splits(numbers)
+    inside, outside = _split(numbers)
     rows = np.arange(len(numbers))
 
     def fit(plan: tuple[list[str], float], chosen: np.ndarray) -> View:
@@ -236,19 +214,19 @@ def train(
         return View(plan[0], *fit_softmax(features, numbers[chosen], len(classes), plan[1], steps))
 
     with ThreadPoolExecutor(WORKERS) as pool:
-        whole = [pool.submit(fit, plan, rows) for plan in plans]
-        alarm = pool.submit(_fit_alarm, dense, plans, labels, groups_of, steps)
-        folds = [[pool.submit(fit, plan, inside) for plan in plans] for inside, _ in splits]
-        ensemble = Ensemble(classes, reducer, [job.result() for job in whole])
+        # The dearest first, so that both workers end at about the same time.
+        order = sorted(plans, key=lambda plan: -sum(dense[b].shape[1] for b in plan[0]))
+        whole = {id(plan): pool.submit(fit, plan, rows) for plan in order}
+        parts = [pool.submit(fit, plan, inside) for plan in order if len(outside)]
+        alarm = pool.submit(_fit_alarm, dense, plans, labels, steps)
+        ensemble = Ensemble(
+            classes, reducer, [whole[id(plan)].result() for plan in plans], Calibration(classes)
+        )
         ensemble.alarm = alarm.result()
-        held = np.zeros((len(numbers), len(classes)), np.float32)
-        for (_, outside), jobs in zip(splits, folds, strict=True):
-            part = {name: block[outside] for name, block in dense.items()}
-            held[outside] = np.mean([job.result().probabilities(part) for job in jobs], axis=0)
-    if splits:
-        intents = sorted(set(groups_of.values()))
-        groups = np.array([intents.index(groups_of[name]) for name in classes])
-        _calibrate(ensemble, held, numbers, groups)
+        seen = {name: block[outside] for name, block in dense.items()}
+        held = [job.result().probabilities(seen) for job in parts]
+    if held:
+        ensemble.report = ensemble.calibration.fit(np.mean(held, axis=0), numbers[outside])
     return ensemble
 
 
@@ -256,11 +234,10 @@ def _fit_alarm(
     dense: dict[str, np.ndarray],
     plans: list[tuple[list[str], float]],
     labels: list[str],
-    groups_of: dict[str, str],
     steps: int,
 ) -> View | None:
     """Emergency or not, on the first view; a missed emergency costs ten false alarms."""
-    truth = np.array([groups_of[label] == EMERGENCY for label in labels])
+    truth = np.array([label.partition("/")[0] == EMERGENCY for label in labels])
     if not truth.any() or truth.all():
         return None
     blocks = plans[0][0]
@@ -269,28 +246,10 @@ def _fit_alarm(
     return View(blocks, *fit_softmax(rows, truth.astype(int), 2, 3.0, steps, importance))
 
 
-def _splits(numbers: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    if np.bincount(numbers).min() < FOLDS:
-        return []
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
-    return list(folds.split(numbers, numbers))
-
-
-def _calibrate(
-    ensemble: Ensemble, held: np.ndarray, numbers: np.ndarray, groups: np.ndarray
-) -> None:
-    truth = groups[numbers]
-
-    def loss(log_temperature: float) -> float:
-        sums = group(temper(held, float(np.exp(log_temperature))), groups)
-        return float(-np.log(sums[np.arange(len(truth)), truth] + 1e-9).mean())
-
-    best = minimize_scalar(loss, bounds=(-1.5, 1.0), method="bounded", options={"maxiter": 25})
-    ensemble.temperature = float(np.exp(best.x))
-    sums = group(temper(held, ensemble.temperature), groups)
-    right = sums.argmax(axis=1) == truth
-    ensemble.report = {
-        "cv_intent_accuracy": float(right.mean()),
-        "cv_class_accuracy": float((held.argmax(axis=1) == numbers).mean()),
-        "cv_ece": calibration_error(sums.max(axis=1), right),
-    }
+def _split(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to fit on and rows to hold back, alike in classes; none held back of a tiny corpus."""
+    rows = np.arange(len(numbers))
+    if np.bincount(numbers).min() < 2 or len(numbers) * HELD_BACK < numbers.max() + 1:
+        return rows, rows[:0]
+    inside, outside = train_test_split(rows, test_size=HELD_BACK, stratify=numbers, random_state=0)
+    return inside, outside

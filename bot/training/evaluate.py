@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any, Protocol
 
-from bot.settings import settings
+from bot.settings import ROOT
 from bot.training.nlu_model import ModelMissing, NluModel
 from bot.training.scores import Outcome, outcome, score
 
@@ -52,22 +52,22 @@ def evaluate(rows: list[dict[str, Any]], model: Parser) -> dict[str, Any]:
     return score(read_all(rows, model))
 
 
-def main(path: str, as_json: bool = False, errors: bool = False) -> int:
+def main(path: str, as_json: bool = False, errors: bool = False, model: str | None = None) -> int:
     """The command: print scores, or mistakes with their nearest training sentences."""
     try:
         rows = read_rows(path)
-        model = NluModel.newest(settings().models_dir)
+        parser = NluModel.newest(model or ROOT / "models")
     except (OSError, ValueError, ModelMissing) as problem:
         print(problem, file=sys.stderr)
         return 1
-    outcomes = read_all(rows, model)
+    outcomes = read_all(rows, parser)
     scores = score(outcomes)
     if as_json:
         print(json.dumps(scores, ensure_ascii=False))
     else:
         print_scores(scores)
     if errors:
-        print_errors(outcomes, model)
+        print_errors(outcomes, parser)
     return 0
 
 

@@ -12,10 +12,10 @@ from rasa.shared.nlu.training_data.features import Features
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 
+from bot.nlu.calibration import calibration_error, temper
 from bot.nlu.classifier import MatterClassifier
 from bot.nlu.clauses import CLAUSES
 from bot.nlu.counts import CountFeaturizer
-from bot.nlu.linear import calibration_error, temper
 
 CLASSES = ["housing/lift", "housing/heating", "dispute/pets", "greet"]
 CENTRES = np.eye(len(CLASSES), 8, dtype=np.float32)
