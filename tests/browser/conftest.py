@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+expect.set_options(timeout=20_000)  # ms; an upper bound for a busy machine, not a wait
 PHONE = {"width": 390, "height": 844}
 ARGS = [
     "--no-sandbox",
