@@ -36,6 +36,9 @@ ROUTES: dict[str, LinliAction] = {}
 Listener = Callable[["Turn", dict[str, Any]], Awaitable["Events | None"]]
 LISTENERS: dict[str, Listener] = {}
 
+# Listeners to words that mean one thing whatever the model hears; the first answer is the answer.
+OVERHEARD: list[Callable[[Turn], Awaitable[Events | None]]] = []
+
 
 class Turn:
     """One message of one resident: who, what was understood, and how to answer."""
@@ -193,6 +196,11 @@ class LinliAction(Action, ABC):
             if events is not None:
                 turn.answered = True
                 return events
+        if not turn.reading.tapped and not turn.in_form:
+            for overhear in OVERHEARD:
+                events = await overhear(turn)
+                if events is not None:
+                    return events
         return await self.answer(turn)
 
     @staticmethod

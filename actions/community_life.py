@@ -1,8 +1,8 @@
-"""Volunteers and errands: both become tickets for a person to follow up."""
+"""Volunteers and errands: what no rule answers becomes a ticket for a person to follow up."""
 
 from __future__ import annotations
 
-from actions import intake
+from actions import intake, volunteering
 from actions.base import Events, LinliAction, Turn
 from actions.reading import Matter
 
@@ -17,7 +17,10 @@ class ActionVolunteer(LinliAction):
     intents = ("volunteer",)
 
     async def answer(self, turn: Turn) -> Events:
-        """Register it, after the card."""
+        """Sign up, take a wish, tell hours; an offer in its own words is filed, after the card."""
+        known = await volunteering.answer(turn)
+        if known is not None:
+            return known
         return await _file(turn, VOLUNTEER_ITEM, "utter_volunteer")
 
 

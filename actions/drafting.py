@@ -4,7 +4,8 @@ A draft is a plain dict (it travels as JSON):
 `id` (key of the first message), `matters` [{item, text, sure}], `place` {building_id, name, unit,
 room} or {skipped: True} or None, `parts` (address words not yet settled), `places` [[id, name]]
 (buildings they may mean), `unknown` (a building nobody knows), `items` (choices for an unclear
-item), `phone`, `photos`.
+item), `phone`, `photos`; for somebody else's matter `on_behalf` (who) and `consent` (how that
+person agreed).
 """
 
 from __future__ import annotations
@@ -76,7 +77,9 @@ def missing(draft: Draft) -> str:
     """The slot that the form asks for next."""
     if unclear(draft):
         return "item"
-    return "confirmation" if draft.get("place") else "place"
+    if not draft.get("place"):
+        return "place"
+    return "consent" if draft.get("on_behalf") and not draft.get("consent") else "confirmation"
 
 
 async def fill_from_message(turn: Turn, draft: Draft, reading: Reading) -> None:
@@ -85,7 +88,8 @@ async def fill_from_message(turn: Turn, draft: Draft, reading: Reading) -> None:
         draft["phone"] = str(phone)
     if reading.place:
         await settle_place(turn, draft, reading.place)
-    if not draft.get("place") and not draft.get("parts"):
+    # Somebody else's matter is not at the resident's own home.
+    if not draft.get("place") and not draft.get("parts") and not draft.get("on_behalf"):
         profile = await turn.profile()
         if profile.building_id:
             draft["place"] = await home_place(turn)
@@ -111,7 +115,7 @@ async def settle_place(turn: Turn, draft: Draft, parts: dict[str, str]) -> None:
     for name in ("parts", "places", "unknown"):
         draft.pop(name, None)
     if "building" not in parts and "estate" not in parts:
-        if not place.get("building_id") and profile.building_id:
+        if not place.get("building_id") and profile.building_id and not draft.get("on_behalf"):
             place = await home_place(turn)
         if place.get("building_id"):
             draft["place"] = {**place, **_inside(parts)}
@@ -189,6 +193,8 @@ async def rows(draft: Draft) -> list[list[str]]:
         mark = str(number) if several else ""
         found.append([f"事项{mark}", _item_name(item)])
         found.append([f"情况{mark}", words.shorten(matter["text"])])
+    if draft.get("on_behalf"):
+        found.append(["替谁办", f"{draft['on_behalf']}（{draft.get('consent') or '待同意'}）"])
     found.insert(1, ["地点", place_words(draft)])
     if draft.get("phone"):
         found.append(["电话", draft["phone"]])

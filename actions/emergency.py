@@ -14,8 +14,7 @@ from actions.reading import Matter, Reading, payload
 from actions.telling import tell_ticket
 from bot.services import intake, resident_steps
 from bot.services.intake import Opened
-from bot.store import queries
-from bot.store.queries import OwnTicket
+from bot.store.own_tickets import OwnTicket, own_tickets
 
 SAME_ALARM = dt.timedelta(minutes=30)
 DEFAULT_ITEM = "emergency/medical_emergency"
@@ -122,7 +121,7 @@ async def _place(turn: Turn) -> dict[str, Any]:
 async def _same_alarm(turn: Turn, key: str) -> OwnTicket | None:
     """A danger ticket of this resident for the same thing, opened just now."""
     profile = await turn.profile()
-    mine = await turn.call(queries.own_tickets, profile.id, open_only=True)
+    mine = await turn.call(own_tickets, profile.id, open_only=True)
     return next(
         (t for t in mine if t.item_key == key and turn.now - t.created_at < SAME_ALARM), None
     )

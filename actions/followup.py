@@ -10,7 +10,8 @@ from actions import picking, words
 from actions.base import ROUTES, Events, Turn, button
 from actions.picking import OPEN_STATES
 from actions.reading import payload
-from bot.store.queries import OwnTicket
+from bot.domain import kin
+from bot.store.own_tickets import OwnTicket
 
 _PROGRESS = re.compile(
     r"咋样|怎么?样了|啥样了|进度|进展|到哪(?:一步|儿|里)?了|(?:处理|办|修|弄|解决)得?(?:怎么样|咋样|如何)"
@@ -25,6 +26,8 @@ async def about_known(turn: Turn) -> Events | None:
     """Answer when the message is about a ticket that is open; None when it is a new matter."""
     reading = turn.reading
     if len(reading.matters) != 1 or words.names_another(reading.text):
+        return None
+    if kin.asked_for(reading.text):  # not the resident's own matter
         return None
     tickets = [t for t in await picking.own(turn) if t.status in OPEN_STATES]
     if not tickets:

@@ -42,6 +42,7 @@ INTERRUPTIONS = frozenset(
         "volunteer",
     }
 )
+AGREED = "提交人说本人已同意"
 HAND_OVER_ITEM = "other_service/assistance"
 _SMALL_NUMBER = re.compile(r"^([0-9]{1,3}|[A-Za-z])(?:号|栋|幢|座)?$")
 _NEW_VALUE = re.compile(r"(?:而是|应该是|改成|改为|是)([^是]{2,})$")
@@ -72,6 +73,9 @@ async def _hear_tap(turn: Turn, draft: Draft) -> str:
     reading = turn.reading
     if reading.intent == "emergency":
         return DANGER
+    if reading.intent == "affirm" and drafting.missing(draft) == "consent":
+        draft["consent"] = AGREED
+        return ASK
     if reading.intent in {"affirm", "deny"}:
         return YES if reading.intent == "affirm" and drafting.is_complete(draft) else _deny(reading)
     if reading.intent == "skip":
@@ -83,6 +87,8 @@ async def _hear_tap(turn: Turn, draft: Draft) -> str:
     elif reading.intent == "file_matter" and reading.get("item"):
         await _set_item(draft, str(reading.get("item")))
     elif reading.intent == "set_home" and reading.get("building_id"):
+        if reading.place:  # the resident's own home, with unit and room
+            draft["parts"] = reading.place
         await drafting.pick_building(turn, draft, int(reading.get("building_id")))
     else:
         return REJECT
@@ -116,11 +122,29 @@ async def _hear_short(turn: Turn, draft: Draft, stage: str | None) -> str:
             return ASK
         if by_number or words.is_yes(text) or words.is_no(text):
             return by_number or (YES if words.is_yes(text) else NO)
+    if stage == "consent":
+        return _short_consent(draft, text, number)
     if stage == "place":
         return await _short_place(turn, draft, number)
     if stage == "item":
         return await _short_item(draft, text, number)
     return ""
+
+
+def _short_consent(draft: Draft, text: str, number: int | None) -> str:
+    """The word of the person for whom the resident asks, as the resident passes it on."""
+    said = words.shorten(text, 100)
+    if number == 1 or words.is_yes(text):
+        draft["consent"] = AGREED
+    elif words.is_own(text):
+        draft["on_behalf"] = None
+    elif words.cares(text):
+        draft["consent"] = f"由照料人提交：{said}"
+    elif words.agrees(text):
+        draft["consent"] = f"{AGREED}：{said}"
+    else:
+        return NO if number == 2 or words.is_no(text) or words.disagrees(text) else ""
+    return ASK
 
 
 async def _short_place(turn: Turn, draft: Draft, number: int | None) -> str:

@@ -8,10 +8,20 @@ from typing import Any
 from rasa_sdk.events import FollowupAction, SlotSet
 
 from actions import catalogue, drafting, emergency, followup, form_hearing, words
-from actions.base import Events, LinliAction, Turn, button, record, retry_or_go_on
+from actions.base import (
+    LISTENERS,
+    OVERHEARD,
+    Events,
+    LinliAction,
+    Turn,
+    button,
+    record,
+    retry_or_go_on,
+)
 from actions.drafting import Draft
 from actions.reading import MATTER_INTENTS, Matter, payload
 from actions.telling import tell_ticket
+from bot.domain import kin
 from bot.domain.errors import LinliError, NotFound
 from bot.services import intake, residents, utterances
 from bot.services.intake import Opened
@@ -90,10 +100,15 @@ def asked(turn: Turn, text: str) -> dict[str, Any]:
 
 
 async def start(
-    turn: Turn, matters: tuple[Matter, ...], before: dict[str, Any] | None = None
+    turn: Turn,
+    matters: tuple[Matter, ...],
+    before: dict[str, Any] | None = None,
+    on_behalf: str | None = None,
 ) -> Events:
     """Open the form on these matters, filled with all that is known."""
     draft = drafting.new(turn, matters, turn.slot("photos"))
+    said = (kin.asked_for(matter.text) for matter in matters)
+    draft["on_behalf"] = on_behalf or next((who for who in said if who), None)
     reading = turn.reading
     if before:
         entities = {**(before.get("place") or {}), "phone": before.get("phone")}
@@ -107,10 +122,33 @@ async def start(
     draft["alarm"] = emergency.may_be_danger(turn.reading)
     return [
         SlotSet("draft", draft),
+        SlotSet("consent", None),
         SlotSet("confirmation", None),
         SlotSet("photos", None),
         FollowupAction(drafting.FORM),
     ]
+
+
+async def overhear(turn: Turn) -> Events | None:
+    """「我替我妈报修」 and nothing more: ask what it is."""
+    who = kin.asked_for(turn.reading.text)
+    if who is None or not kin.only_says_for_whom(turn.reading.text):
+        return None
+    turn.say("utter_tell_me_for", who=who)
+    turn.ask("on_behalf", [], who=who)
+    return []
+
+
+async def hear_matter_for(turn: Turn, pending: dict[str, Any]) -> Events | None:
+    """The matter of the person named before."""
+    if not turn.reading.is_matter or await emergency.is_danger(turn.reading):
+        return None
+    turn.outcome = "form"
+    return await start(turn, turn.reading.matters, on_behalf=str(pending["who"]))
+
+
+OVERHEARD.append(overhear)
+LISTENERS["on_behalf"] = hear_matter_for
 
 
 class ActionSubmit(LinliAction):
@@ -141,7 +179,10 @@ def cleared() -> Events:
 async def cancel(turn: Turn, draft: Draft) -> Events:
     """The resident does not want to file it."""
     await turn.call(utterances.settle_later, draft["id"], "cancelled")
-    turn.say("utter_cancelled")
+    if drafting.missing(draft) == "consent":
+        turn.say("utter_consent_first", who=draft["on_behalf"])
+    else:
+        turn.say("utter_cancelled")
     return cleared()
 
 
@@ -203,6 +244,8 @@ def _as_service_draft(
         unit=place.get("unit"),
         room=place.get("room"),
         attachments=tuple(draft.get("photos") or ()) if with_photos else (),
+        on_behalf_of=draft.get("on_behalf"),
+        consent_note=draft.get("consent"),
     )
 
 
@@ -211,7 +254,8 @@ async def _tell_opened(turn: Turn, draft: Draft, opened: list[Opened]) -> None:
     place = draft.get("place") or {}
     for ticket in opened:
         buttons = None
-        if ticket is opened[-1] and place.get("building_id") and not profile.building_id:
+        lives_there = not draft.get("on_behalf") and not profile.building_id
+        if ticket is opened[-1] and place.get("building_id") and lives_there:
             parts = {k: place[k] for k in ("building_id", "unit", "room") if place.get(k)}
             buttons = [button("把这里记为我的住址", payload("set_home", **parts))]
         tell_ticket(turn, ticket, "utter_opened", buttons)

@@ -113,8 +113,35 @@ class AskPlace(LinliAction):
             turn.say(response, buttons=buttons, said=said)
         elif draft.get("unknown"):
             turn.say("utter_unknown_place", buttons=skip, said=draft["unknown"])
+        elif draft.get("on_behalf"):
+            at_home = await _own_home(turn)
+            turn.say("utter_ask_place_of", who=draft["on_behalf"], buttons=[*at_home, *skip])
         else:
             turn.say("utter_ask_place", buttons=skip)
+        return []
+
+
+async def _own_home(turn: Turn) -> list[dict[str, str]]:
+    """One tap for who lives under the same roof."""
+    profile = await turn.profile()
+    if not profile.building_id:
+        return []
+    home = {"building_id": profile.building_id, "unit": profile.unit, "room": profile.room}
+    known = {name: value for name, value in home.items() if value}
+    return [button("和我住一起", payload("set_home", **known))]
+
+
+class AskConsent(LinliAction):
+    """Whether the person for whom the resident asks agrees; asked once."""
+
+    action = "action_ask_intake_form_consent"
+    records = False
+
+    async def answer(self, turn: Turn) -> Events:
+        """Ask, with yes and no as buttons."""
+        draft = drafting.of(turn) or {}
+        buttons = [button("本人同意", payload("affirm")), button("还没问过", payload("deny"))]
+        turn.say("utter_ask_consent", who=draft.get("on_behalf") or "本人", buttons=buttons)
         return []
 
 

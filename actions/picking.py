@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 
 from actions import catalogue
 from actions.base import Turn
 from bot.domain.errors import NotFound
 from bot.domain.status import OPEN, Status
-from bot.store import queries
-from bot.store.queries import OwnTicket
+from bot.store.own_tickets import OwnTicket, own_tickets
 
 OPEN_STATES = frozenset(s.value for s in OPEN)
 RESOLVED = frozenset({Status.RESOLVED.value})
@@ -20,7 +19,7 @@ NOT_YOURS = "没有找到您名下编号为{number}的工单，请核对一下�
 async def own(turn: Turn) -> list[OwnTicket]:
     """The resident's tickets, newest first."""
     profile = await turn.profile()
-    return await turn.call(queries.own_tickets, profile.id)
+    return await turn.call(own_tickets, profile.id)
 
 
 async def pick(turn: Turn, states: Container[str]) -> OwnTicket | None:
@@ -28,11 +27,16 @@ async def pick(turn: Turn, states: Container[str]) -> OwnTicket | None:
 
     Raises NotFound when a number is said that is not among the resident's own.
     """
+    return await choose(turn, lambda ticket: ticket.status in states)
+
+
+async def choose(turn: Turn, fits: Callable[[OwnTicket], bool]) -> OwnTicket | None:
+    """The same, preferring those that fit."""
     tickets = await own(turn)
     said = turn.reading.get("ticket_number")
     if said:
         return by_number(tickets, str(said))
-    fitting = [t for t in tickets if t.status in states]
+    fitting = [t for t in tickets if fits(t)]
     worded = await by_words(turn, fitting)
     if worded:
         return worded

@@ -8,12 +8,12 @@ from rasa_sdk.events import SlotSet
 
 from actions import picking, words
 from actions.base import LISTENERS, Events, LinliAction, Turn, button
-from actions.picking import REOPENABLE, RESOLVED
+from actions.picking import REOPENABLE
 from actions.reading import payload
 from bot.domain.errors import BadInput, WrongState
 from bot.domain.status import Status
 from bot.services import resident_steps
-from bot.store.queries import OwnTicket
+from bot.store.own_tickets import OwnTicket
 
 CONTENT = 4  # from so many stars on, a rating without a word on it counts as solved
 
@@ -33,16 +33,16 @@ class ActionRate(LinliAction):
             return []
         if solved is None and stars is not None and stars >= CONTENT:
             solved = True
-        if solved is None and ticket.status in RESOLVED:
+        if solved is None and ticket.rateable:
             return _ask_solved(turn, ticket, stars)
-        if solved and stars is None and ticket.status in RESOLVED:
+        if solved and stars is None and ticket.rateable:
             return _ask_stars(turn, ticket)
         return await rate(turn, ticket.number, stars, solved)
 
     @staticmethod
     async def _ticket(turn: Turn) -> OwnTicket | None:
-        waiting = await picking.pick(turn, RESOLVED)
-        if waiting and waiting.status not in REOPENABLE:
+        waiting = await picking.choose(turn, lambda t: t.rateable)
+        if waiting and not waiting.rateable and waiting.status not in REOPENABLE:
             raise WrongState(f"工单{waiting.number}还没有办结，办结后再请您评价。")
         return waiting or await picking.pick(turn, {Status.CLOSED.value})
 
@@ -126,7 +126,9 @@ class ActionReopen(LinliAction):
 
     async def answer(self, turn: Turn) -> Events:
         """Reopen the ticket that was finished."""
-        ticket = await picking.pick(turn, REOPENABLE)
+        ticket = await picking.choose(turn, lambda t: t.status in REOPENABLE or t.rateable)
+        if ticket is not None and ticket.status not in REOPENABLE and ticket.rateable:
+            return await rate(turn, ticket.number, None, False)  # merged: the parent is done again
         if ticket is None:
             open_one = await picking.pick(turn, picking.OPEN_STATES)
             if open_one is None:

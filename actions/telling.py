@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from actions.base import Turn
 from bot.services.intake import Opened
-from bot.store.queries import OwnTicket
+from bot.services.oversight import APPEAL_DENIED, APPEAL_GRANTED, APPEAL_OPEN
+from bot.store.own_tickets import OwnTicket
+
+APPEALS = {
+    APPEAL_OPEN: "正在复核",
+    APPEAL_GRANTED: "成立，已重新办理",
+    APPEAL_DENIED: "经复核未予支持",
+}
 
 
 def tell_ticket(
@@ -34,8 +41,9 @@ def tell_ticket(
 def progress(ticket: OwnTicket) -> str:
     """Progress in a few lines."""
     place = f"（{ticket.place}）" if ticket.place else ""
+    for_whom = f"（替{ticket.on_behalf_of}）" if ticket.on_behalf_of else ""
     lines = [
-        f"工单 {ticket.number}「{ticket.item}{place}」",
+        f"工单 {ticket.number}「{ticket.item}{place}」{for_whom}",
         f"状态：{ticket.status_name}，{ticket.level_name}",
         f"经办：{ticket.who}" + (f"，电话 {ticket.phone}" if ticket.phone else ""),
     ]
@@ -43,6 +51,8 @@ def progress(ticket: OwnTicket) -> str:
         lines.append(f"办理结果：{ticket.resolution}")
     elif ticket.last_event:
         lines.append(f"最近进展：{ticket.last_event}")
+    if ticket.appeal:
+        lines.append(f"申诉：{APPEALS[ticket.appeal]}")
     return "\n".join(lines)
 
 

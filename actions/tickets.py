@@ -12,7 +12,7 @@ from actions.picking import OPEN_STATES, RESOLVED
 from actions.reading import payload
 from actions.telling import progress, status_card
 from bot.services import resident_steps, residents
-from bot.store.queries import OwnTicket
+from bot.store.own_tickets import OwnTicket
 
 SHOWN = 5
 
@@ -66,13 +66,15 @@ def next_steps(ticket: OwnTicket) -> list[dict[str, str]]:
             button("补充情况", payload("ticket_add", ticket_number=number)),
             button("撤回", payload("ticket_withdraw", ticket_number=number)),
         ]
-    if ticket.status in RESOLVED:
+    if ticket.rateable:
         return [
             button("已解决，评价", payload("ticket_rate", ticket_number=number, solved=True)),
             button("没解决，重办", payload("ticket_reopen", ticket_number=number)),
         ]
     if ticket.reopenable:
         return [button("没解决，重办", payload("ticket_reopen", ticket_number=number))]
+    if ticket.appealable:
+        return [button("不同意，申诉", payload("ticket_appeal", ticket_number=number))]
     return []
 
 

@@ -52,6 +52,12 @@ _WHEN = re.compile(
 _STARS = re.compile(r"(\d{1,4})\s*(?:颗)?(?:星|分)(?!钟|之|析|期)")
 
 
+_AGREES = re.compile(r"同意|知道(?:的|了|这事|这件事)?$|[让叫托请]我|委托|授权")
+_CARES = re.compile(r"照料|照顾|监护|说不[了清]|失智|痴呆|卧床|瘫|昏迷|听不[见清]")
+_DISAGREES = re.compile(r"(?:不|没有?|还没|未)(?:问|说|告诉|同意|知道|跟|和)|不知道|再问")
+_OWN = re.compile(r"(?:是|就是|给|替)?我(?:自己|本人)(?:的|家|要|$)|不是替")
+
+
 def plain(text: str) -> str:
     """The text without marks, half width, lower case."""
     return _TRIM.sub("", unicodedata.normalize("NFKC", text)).lower()
@@ -88,6 +94,26 @@ def choice(text: str) -> int | None:
 def is_question(text: str) -> bool:
     """A question about how things are done, and not a complaint with a question mark."""
     return bool(QUESTION.search(text)) and not _GRIEVANCE.search(text)
+
+
+def agrees(text: str) -> bool:
+    """「她让我报的」「同意的」 to the question whether somebody agrees."""
+    return bool(_AGREES.search(text)) and not disagrees(text)
+
+
+def cares(text: str) -> bool:
+    """「她失智了，是我在照顾」: who looks after a person speaks for the person."""
+    return bool(_CARES.search(text))
+
+
+def is_own(text: str) -> bool:
+    """「不对，是我自己家」 when the matter was taken for somebody else's."""
+    return bool(_OWN.search(text))
+
+
+def disagrees(text: str) -> bool:
+    """「还没问她」 to the same question."""
+    return bool(_DISAGREES.search(text))
 
 
 def is_correcting(text: str) -> bool:

@@ -18,7 +18,17 @@ _URGENT_CLASSES = ("danger", "utilities")
 
 def check(community: Community) -> list[Problem]:
     """Every problem between sections; an empty list means the file is sound."""
-    checks = (_keys, _tree, _places, _members, _staffing, _ties, _catalogue, _calendar)
+    checks = (
+        _keys,
+        _tree,
+        _places,
+        _members,
+        _volunteering,
+        _staffing,
+        _ties,
+        _catalogue,
+        _calendar,
+    )
     return [problem for one in checks for problem in one(community)]
 
 
@@ -152,6 +162,13 @@ def _members(community: Community) -> Iterator[Problem]:
                     yield Problem(("members", i, field, j), what, closest(word, allowed))
     phones = [(("members", i, "phone"), m.phone) for i, m in enumerate(community.members)]
     yield from _repeats(phones, "成员电话", "每人写自己的号码")
+
+
+def _volunteering(community: Community) -> Iterator[Problem]:
+    for i, word in enumerate(community.volunteering):
+        if word not in community.skills:
+            what = f"volunteering 的技能「{word}」没有定义"
+            yield Problem(("volunteering", i), what, closest(word, community.skills))
 
 
 def _post(community: Community, i: int, member: Member) -> Iterator[Problem]:

@@ -229,6 +229,7 @@ class Community(Strict):
     sample_password: Text | None
     calendar: Calendar
     skills: dict[Key, Text]
+    volunteering: list[Key] = []
     departments: list[Department] = []
     nodes: list[Node] = Field(..., min_items=1)
     estates: list[Estate] = Field(..., min_items=1)
@@ -236,6 +237,11 @@ class Community(Strict):
     relationships: list[Relationship] = []
     categories: list[Category] = Field(..., min_items=1)
     faq: list[Faq] = []
+
+    def volunteer_skills(self) -> dict[str, str]:
+        """Skills that volunteers are asked for, key to name: all of them unless the file says."""
+        keys = self.volunteering or list(self.skills)
+        return {key: self.skills[key] for key in keys}
 
     def service_items(self) -> Iterator[tuple[Category, ServiceItem]]:
         """Each service item with its category, in file order."""

@@ -1,4 +1,4 @@
-"""双报到: work units and in-service Party members sign up, and take small wishes after hours.
+"""双报到: work units, in-service Party members and neighbours sign up, and take small wishes.
 
 Errands (微心愿) are offered to those whose skills and hours fit; the first to say yes has it;
 whoever posted it confirms, and the time is credited.
@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from bot.domain import dispatch
 from bot.domain.errors import AlreadyTaken, BadInput, NotAllowed, NotFound, WrongState
 from bot.domain.levels import LEAD_ROLES, Level, Role
+from bot.domain.volunteering import KINDS, span
 from bot.domain.worktime import SHANGHAI
 from bot.services import dispatching, outbox, wording
 from bot.services.clock import CALENDAR
@@ -24,7 +25,6 @@ from bot.services.residents import PHONE
 from bot.store.models import Member, OrgNode
 from bot.store.models_life import Errand, Volunteer
 
-KINDS = ("unit", "member")
 MAX_MINUTES = 12 * 60
 UNSYNCED = {"synchronize_session": False}
 
@@ -135,7 +135,7 @@ def _offer(session: Session, errand: Errand, now: dt.datetime) -> None:
         )
     )
     for volunteer in volunteers:
-        if _fits(volunteer, errand):
+        if fits(volunteer, errand):
             when = wording.local(errand.wanted_at)
             outbox.put(
                 session,
@@ -144,7 +144,8 @@ def _offer(session: Session, errand: Errand, now: dt.datetime) -> None:
                 kind="errand",
                 payload={
                     "text": f"【微心愿】{errand.title}（{when}）。愿意帮忙请点「我来」。",
-                    "errand": errand.id,
+                    "card": {"title": "微心愿"},
+                    "buttons": [wording.tap("我来", "volunteer", errand_id=errand.id)],
                 },
                 dedup_key=f"errand:{errand.id}:{volunteer.id}",
                 at=now,
@@ -152,7 +153,8 @@ def _offer(session: Session, errand: Errand, now: dt.datetime) -> None:
             )
 
 
-def _fits(volunteer: Volunteer, errand: Errand) -> bool:
+def fits(volunteer: Volunteer, errand: Errand) -> bool:
+    """Whether skill and free hours suit the wish."""
     return errand.skill in volunteer.skills and dispatch.on_duty(
         volunteer.hours, [], errand.wanted_at.astimezone(SHANGHAI)
     )
@@ -173,7 +175,7 @@ def offers(factory: sessionmaker, volunteer_id: int, now: dt.datetime) -> list[O
             )
             .order_by(Errand.wanted_at, Errand.id)
         )
-        return [Offer(e.id, e.title, e.wanted_at) for e in rows if _fits(volunteer, e)]
+        return [Offer(e.id, e.title, e.wanted_at) for e in rows if fits(volunteer, e)]
 
 
 def take(factory: sessionmaker, errand_id: int, volunteer_id: int, now: dt.datetime) -> None:
@@ -208,6 +210,28 @@ def _tell_poster(session: Session, errand: Errand, who: Volunteer, now: dt.datet
     )
 
 
+def take_for(
+    factory: sessionmaker, errand_id: int, volunteer_id: int, member_id: int, now: dt.datetime
+) -> None:
+    """A lead of the community notes down who said yes on the telephone."""
+    with factory() as session:
+        _errand_of_lead(session, errand_id, member_id, lock=False)
+    take(factory, errand_id, volunteer_id, now)
+
+
+def _errand_of_lead(session: Session, errand_id: int, member_id: int, *, lock: bool) -> Errand:
+    """The errand, for a lead of its community or of one above or below it."""
+    errand = session.get(Errand, errand_id, with_for_update=lock)
+    member = session.get(Member, member_id)
+    if errand is None or member is None:
+        raise NotFound()
+    node = session.get(OrgNode, errand.node_id)
+    near = member.node.path.startswith(node.path) or node.path.startswith(member.node.path)
+    if Role(member.role) not in LEAD_ROLES or not near:
+        raise NotAllowed()
+    return errand
+
+
 def confirm(
     factory: sessionmaker, errand_id: int, member_id: int, minutes: int, now: dt.datetime
 ) -> int:
@@ -215,20 +239,28 @@ def confirm(
     if not 1 <= minutes <= MAX_MINUTES:
         raise BadInput("服务时长请填 1 到 720 分钟。")
     with factory.begin() as session:
-        errand = session.get(Errand, errand_id, with_for_update=True)
-        member = session.get(Member, member_id)
-        if errand is None or member is None:
-            raise NotFound()
-        node = session.get(OrgNode, errand.node_id)
-        leads = Role(member.role) in LEAD_ROLES
-        if not leads or not (
-            member.node.path.startswith(node.path) or node.path.startswith(member.node.path)
-        ):
-            raise NotAllowed()
+        errand = _errand_of_lead(session, errand_id, member_id, lock=True)
         volunteer = session.get(Volunteer, errand.taken_by_id) if errand.taken_by_id else None
         if errand.status != "taken" or volunteer is None:
             raise WrongState("这个心愿还没有人认领，或者已经确认过了。")
         errand.status, errand.done_at, errand.minutes = "done", now, minutes
         errand.confirmed_by_id = member_id
         volunteer.credited_minutes += minutes
+        _thank(session, errand, volunteer, now)
         return int(volunteer.credited_minutes)
+
+
+def _thank(session: Session, errand: Errand, volunteer: Volunteer, now: dt.datetime) -> None:
+    if volunteer.resident_id is None:
+        return
+    total = span(volunteer.credited_minutes)
+    text = f"微心愿「{errand.title}」已确认完成，记入志愿时长{span(errand.minutes)}，累计{total}。"
+    outbox.put(
+        session,
+        to="resident",
+        recipient_id=volunteer.resident_id,
+        kind="errand",
+        payload={"text": f"{text}谢谢您！", "card": {"title": "志愿时长"}},
+        dedup_key=f"errand:{errand.id}:done",
+        at=now,
+    )

@@ -171,10 +171,13 @@ def _create(session: Session, draft: Draft, key: str, now: dt.datetime) -> Opene
 
 
 def _attach(session: Session, ticket: Ticket, event_id: int, draft: Draft) -> None:
+    own = Attachment.resident_id == draft.resident_id
+    if draft.filed_by_id is not None:  # the photos are those of who filed it
+        own = Attachment.member_id == draft.filed_by_id
     for row in session.scalars(
         select(Attachment).where(
             Attachment.token.in_(draft.attachments),
-            Attachment.resident_id == draft.resident_id,
+            own,
             Attachment.ticket_id.is_(None),
         )
     ):

@@ -91,13 +91,19 @@ def notice(
     event: TicketEvent,
     text: str,
     now: dt.datetime,
+    *,
+    appeal: str = "",
     **extra: object,
 ) -> None:
     """Queue a message about this event to the resident, and to all with a merged ticket.
 
-    Who filed it for somebody else hears of it too.
+    Who filed it for somebody else hears of it too. `appeal`: the title of a choice that lets the
+    resident disagree.
     """
-    _put_notice(session, ticket, text, now, f"notice:{event.id}", extra, ticket.status)
+    # A choice names the resident's own ticket, so those with a merged one do not get it.
+    offered = wording.tap(appeal, "ticket_appeal", ticket_number=ticket.number)
+    own = {**extra, "buttons": [offered]} if appeal else extra
+    _put_notice(session, ticket, text, now, f"notice:{event.id}", own, ticket.status)
     for child in children_of(session, ticket):
         words = wording.merged(child, ticket)
         key = f"notice:{event.id}:{child.id}"

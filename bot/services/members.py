@@ -41,6 +41,11 @@ class Staff:
         return Role(self.role) in LEAD_ROLES
 
     @property
+    def has_area(self) -> bool:
+        """Looks after buildings, and may file for who lives there; departments do not."""
+        return Role(self.role) is not Role.DEPARTMENT_STAFF
+
+    @property
     def is_dispatcher(self) -> bool:
         """May dispatch by hand, reject and suspend."""
         return Role(self.role) in DISPATCH_ROLES

@@ -164,4 +164,4 @@ def _merge_one(
         grandchild.parent_id = main.id
     who = wording.who(main.assignee)
     text = f"您的工单{child.number}与邻居反映的是同一件事，已合并办理，由{who}负责，进展会告诉您。"
-    notice(session, child, event, text, now)
+    notice(session, child, event, text, now, appeal="不是一件事，申诉")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
+from bot.domain.catalogue import CATEGORY_NAMES
 from bot.domain.errors import BadInput, NotAllowed, NotFound
-from bot.services import dispatching, intake, residents
+from bot.domain.status import STATUS_NAMES, Status
+from bot.services import dispatching, intake, residents, wording
 from bot.services.intake import Draft, Opened
-from bot.store.models import Building, Member
+from bot.store.models import Building, Member, OrgNode, ServiceItem, Ticket
 
 CHANNEL = "proxy"  # these residents have no chat: the filer hears for them, and they are called
 
@@ -40,14 +43,19 @@ def file(
 ) -> Opened:
     """Open a ticket for a person of the filer's own area. The same key opens it once.
 
-    Raises BadInput without a name or consent, NotAllowed outside the area.
+    Raises BadInput without a name, consent or words, NotAllowed outside the area, NotFound.
     """
     if not person.name.strip():
-        raise BadInput("请填写老人的姓名。")
+        raise BadInput("请填写居民的姓名。")
     if not person.consent_note.strip():
         raise BadInput("代办前请先征得本人同意，并写明是怎么同意的。")
     if person.phone is not None and not residents.PHONE.match(person.phone):
         raise BadInput("手机号应为11位数字，请再核对一下。")
+    for part in (person.unit, person.room):
+        if part is not None and not residents.PART.match(part):
+            raise BadInput("单元或房号看起来不对，请只填数字或字母。")
+    if not description.strip():
+        raise BadInput("请写一下是什么事。")
     with factory.begin() as session:
         _in_area(session, member_id, person.building_id)
         resident_id = _resident(session, person, now)
@@ -71,12 +79,80 @@ def _in_area(session: Session, member_id: int, building_id: int) -> None:
         raise NotFound("没有找到这栋楼。")
     if member is None or not member.active:
         raise NotAllowed()
-    # A household centre stands below its building group and may help all of the group.
-    group = [
-        n for n in dispatching.ancestors(session, member.node) if n.level != "household_centre"
-    ]
-    if not group or not building.node.path.startswith(group[0].path):
+    if not building.node.path.startswith(_area(session, member)):
         raise NotAllowed("只能为自己片区的居民代办。")
+
+
+def _area(session: Session, member: Member) -> str:
+    """Path of the member's area; a household centre may help all of its building group."""
+    above = dispatching.ancestors(session, member.node)
+    return next(str(n.path) for n in above if n.level != "household_centre")
+
+
+def buildings(factory: sessionmaker, member_id: int) -> list[tuple[str, list[tuple[int, str]]]]:
+    """Estates with the buildings (id, name) of the member's area."""
+    found: dict[str, list[tuple[int, str]]] = {}
+    with factory() as session:
+        area = _area(session, session.get(Member, member_id))
+        rows = session.scalars(
+            select(Building)
+            .join(OrgNode, Building.node_id == OrgNode.id)
+            .where(Building.active, OrgNode.path.like(f"{area}%"))
+            .order_by(Building.id)
+        )
+        for b in rows:
+            found.setdefault(b.estate, []).append((b.id, b.name))
+    return list(found.items())
+
+
+def items(factory: sessionmaker, words: str = "") -> list[tuple[str, str, str]]:
+    """(key, category, name) of service items that the words may mean; without words, of all."""
+    order = list(CATEGORY_NAMES)
+    with factory() as session:
+        rows = session.scalars(select(ServiceItem).where(ServiceItem.active)).all()
+    rows.sort(key=lambda i: (order.index(i.category) if i.category in order else 99, i.key))
+    said = words.strip()
+    named = [i for i in rows if not said or said in i.name or any(said in w for w in i.words)]
+    meant = named or [i for i in rows if any(word in said for word in i.words)]
+    return [(i.key, i.category, i.name) for i in meant]
+
+
+@dataclass(frozen=True)
+class Filed:
+    """A ticket that a member filed for somebody."""
+
+    number: str
+    name: str
+    item: str
+    place: str
+    status: str
+    status_name: str
+    who: str
+    at: dt.datetime
+
+
+def filed_by(factory: sessionmaker, member_id: int, limit: int = 20) -> list[Filed]:
+    """The member's own filings, newest first."""
+    with factory() as session:
+        rows = session.scalars(
+            select(Ticket)
+            .where(Ticket.filed_by_id == member_id)
+            .order_by(Ticket.id.desc())
+            .limit(limit)
+        )
+        return [
+            Filed(
+                t.number,
+                t.resident.name or "居民",
+                t.item.name,
+                t.place_text,
+                t.status,
+                STATUS_NAMES[Status(t.status)],
+                wording.who(t.assignee),
+                t.created_at,
+            )
+            for t in rows
+        ]
 
 
 def _resident(session: Session, person: ForSomeone, now: dt.datetime) -> int:

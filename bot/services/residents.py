@@ -24,6 +24,7 @@ from bot.store.models import (
     TicketEvent,
     Utterance,
 )
+from bot.store.models_life import Errand, Volunteer
 
 # Bulk statements with subqueries cannot be mirrored into objects in memory.
 UNSYNCED = {"synchronize_session": False}
@@ -156,6 +157,7 @@ def forget(factory: sessionmaker, resident_id: int, now: dt.datetime) -> None:
                 Outbox.recipient_kind == "resident", Outbox.recipient_id == resident_id
             )
         )
+        _forget_volunteer(session, resident_id)
         tickets = select(Ticket.id).where(Ticket.resident_id == resident_id)
         session.execute(
             update(Ticket)
@@ -185,3 +187,16 @@ def forget(factory: sessionmaker, resident_id: int, now: dt.datetime) -> None:
         resident.name = resident.phone = resident.unit = resident.room = None
         resident.building_id = resident.consent_at = None
         resident.external_id, resident.deleted_at = f"deleted-{resident_id}", now
+
+
+def _forget_volunteer(session: Session, resident_id: int) -> None:
+    """Who they were goes; that somebody took a wish, and the time, stays."""
+    row = session.scalar(select(Volunteer).where(Volunteer.resident_id == resident_id))
+    if row is None:
+        return
+    taken = session.scalars(select(Errand.id).where(Errand.taken_by_id == row.id)).all()
+    keys = [f"errand:{errand_id}:taken" for errand_id in taken]
+    for told in session.scalars(select(Outbox).where(Outbox.dedup_key.in_(keys))):
+        told.payload = {**told.payload, "text": FORGOTTEN}
+    row.name, row.phone, row.unit, row.resources = "已注销", "", "", ""
+    row.active, row.resident_id = False, None

@@ -345,4 +345,4 @@ def reject(factory: sessionmaker, number: str, member_id: int, why: str, now: dt
         event = move(session, ticket, Step.REJECT, as_, ("member", member_id), now, why)
         dispatching.end_assignment(session, ticket, "done", now)
         ticket.closed_at, ticket.next_check_at = now, None
-        notice(session, ticket, event, wording.rejected(ticket, why), now)
+        notice(session, ticket, event, wording.rejected(ticket, why), now, appeal="不同意，申诉")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+from typing import Any
 
 from bot.domain.levels import LEVEL_NAMES, Level, Role, standing
 from bot.domain.status import STATUS_NAMES, Status
@@ -16,6 +18,12 @@ EMERGENCY_LINE = "如有生命危险请立刻拨打：110（报警）、119（�
 def local(at: dt.datetime | None, form: str = "%m月%d日 %H:%M") -> str:
     """A moment as people here read it; empty for None."""
     return "" if at is None else at.astimezone(SHANGHAI).strftime(form)
+
+
+def tap(title: str, intent: str, **entities: Any) -> dict[str, str]:
+    """A choice under a message: its words, and what the dialogue hears when it is tapped."""
+    data = json.dumps(entities, ensure_ascii=False, separators=(",", ":"))
+    return {"title": title, "payload": f"/{intent}{data}"}
 
 
 def who(member: Member | None) -> str:
@@ -79,7 +87,7 @@ def closed_silent(ticket: Ticket) -> str:
 
 def rejected(ticket: Ticket, why: str) -> str:
     """Told to the resident when the matter is not taken."""
-    return f"您的工单{ticket.number}未予受理：{why}。如不同意，可回复「转人工」申诉。"
+    return f"您的工单{ticket.number}未予受理：{why}。如不同意，可以申诉，由另一位负责人复核。"
 
 
 def merged(child: Ticket, parent: Ticket) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload, sessionmaker
 
-from bot.domain.levels import LEVEL_NAMES, ROLE_NAMES, Level, Role, standing
-from bot.domain.status import OPEN, STATUS_NAMES, Status
+from bot.domain.levels import LEVEL_NAMES, ROLE_NAMES, Level, Role
+from bot.domain.status import STATUS_NAMES, Status
 from bot.store.models import (
     Assignment,
     Attachment,
@@ -214,6 +214,9 @@ class Detail:
     answer: str
     timeline: tuple[TimelineEntry, ...]
     steps: frozenset[str] = field(default=frozenset())
+    on_behalf_of: str = ""  # for whom family asks
+    filed_by: str = ""  # the member of staff who filed it for the resident
+    consent_note: str = ""  # how the person agreed to either
 
 
 def mask_phone(phone: str | None) -> str:
@@ -285,74 +288,13 @@ def detail(session: Session, ticket: Ticket, now: dt.datetime, steps: frozenset[
         answer=ticket.item.answer,
         timeline=timeline(session, ticket.id),
         steps=steps,
+        on_behalf_of=ticket.on_behalf_of or "",
+        filed_by=person(session.get(Member, ticket.filed_by_id) if ticket.filed_by_id else None),
+        consent_note=ticket.consent_note or "",
     )
 
 
 # --- for the dialogue ----------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class OwnTicket:
-    """A resident's own ticket as the dialogue speaks of it."""
-
-    number: str
-    item_key: str
-    item: str
-    category: str
-    place: str
-    status: str
-    status_name: str
-    who: str
-    phone: str
-    description: str
-    created_at: dt.datetime
-    last_event: str
-    level_name: str
-    resolution: str
-    reopenable: bool
-
-
-def own_tickets(
-    factory: sessionmaker, resident_id: int, *, open_only: bool = False, limit: int = 10
-) -> list[OwnTicket]:
-    """A resident's tickets, newest first."""
-    query = loaded(select(Ticket).where(Ticket.resident_id == resident_id))
-    if open_only:
-        states = [s.value for s in OPEN | {Status.RESOLVED}]
-        query = query.where(Ticket.status.in_(states))
-    with factory() as session:
-        rows = list(session.scalars(query.order_by(Ticket.id.desc()).limit(limit)))
-        return [_own(session, t) for t in rows]
-
-
-def _own(session: Session, t: Ticket) -> OwnTicket:
-    event = session.scalar(
-        select(TicketEvent)
-        .where(TicketEvent.ticket_id == t.id, TicketEvent.actor_kind != "resident")
-        .order_by(TicketEvent.id.desc())
-        .limit(1)
-    )
-    who = "社区调度员"
-    if t.assignee:
-        who = standing(t.assignee.node.name, Role(t.assignee.role)) + t.assignee.name
-    status = Status(t.status)
-    return OwnTicket(
-        t.number,
-        t.item_key,
-        t.item.name,
-        t.category,
-        t.place_text,
-        t.status,
-        STATUS_NAMES[status],
-        who,
-        (t.assignee.phone or "") if t.assignee else "",
-        t.description,
-        t.created_at,
-        event.note if event else "",
-        LEVEL_NAMES[Level(t.level)],
-        t.resolution or "",
-        status in {Status.RESOLVED, Status.CLOSED},
-    )
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,13 @@ from bot.services import (
     callbacks,
     double_reporting,
     drawing,
+    errands,
     ladder,
     merging,
     oversight,
     proxy,
     resident_steps,
+    residents,
     staff_steps,
     suspension,
     whistle,
@@ -26,7 +28,7 @@ from bot.services.clock import CALENDAR
 from bot.services.double_reporting import SignUp
 from bot.services.proxy import ForSomeone
 from bot.services.what_if import what_if
-from bot.store.models import Ticket
+from bot.store.models import Outbox, Ticket
 from bot.store.models_life import CallBack, CoTask, Volunteer
 from tests.databases import Database
 from tests.people import (
@@ -443,3 +445,36 @@ def test_wishes_outside_a_volunteers_hours_or_community_are_not_offered(database
         )
     with pytest.raises(BadInput):
         volunteer(database, 3, phone="123")
+
+
+def test_who_is_forgotten_is_forgotten_as_a_volunteer_too_and_the_wish_stays_done(
+    database: Database,
+):
+    who, person = volunteer(database, 1)
+    lead = database.member_id("wang_haiyan")
+    errand = double_reporting.post(
+        database.factory, lead, "换灯泡", "repair", local(25, 19), MORNING
+    )
+    double_reporting.take(database.factory, errand, who, MORNING)
+    assert any("党员1" in text for text in told(database, "member", lead))
+    residents.forget(database.factory, person, MORNING)
+    assert not any("党员1" in text for text in told(database, "member", lead))
+    assert errands.standing(database.factory, person) is None
+    assert double_reporting.offers(database.factory, who, MORNING) == []
+    with database.factory() as session:
+        row = session.get(Volunteer, who)
+    assert (row.name, row.phone, row.resident_id) == ("已注销", "", None)
+    assert double_reporting.confirm(database.factory, errand, lead, 30, local(25, 20)) == 30
+
+
+def test_the_choice_to_appeal_names_only_the_residents_own_ticket(database: Database):
+    _, numbers = four_about_one_pipe(database)
+    dispatcher = database.member_id("zhao_lei")
+    merging.merge(database.factory, numbers[0], numbers[1:], dispatcher, "", MORNING)
+    staff_steps.reject(database.factory, numbers[0], dispatcher, "不属于社区", MORNING)
+    with database.factory() as session:
+        rows = session.scalars(select(Outbox).where(Outbox.kind == "notice")).all()
+    for row in rows:
+        offered = [b["payload"] for b in row.payload.get("buttons", [])]
+        assert all(row.payload["number"] in payload for payload in offered)
+    assert sum(bool(row.payload.get("buttons")) for row in rows) == 4

@@ -11,9 +11,11 @@ from bot.desk.keys import FACTORY, SETTINGS
 from bot.desk.staff import (
     access,
     calls,
+    errands,
     hub,
     login,
     me,
+    proxies,
     queue,
     render,
     stats,
@@ -38,7 +40,8 @@ def setup(app: web.Application) -> None:
     desk[hub.HUB] = hub.Hub(app[FACTORY])
     desk.cleanup_ctx.append(hub.polling)
     desk.on_shutdown.append(hub.close)  # type: ignore[arg-type]  # misdeclared by aiohttp 3.9
-    for part in (login, wecom_login, tasks, ticket, steps, queue, calls, what_if, stats, me, hub):
+    parts = (login, wecom_login, tasks, ticket, steps, proxies, queue, calls, what_if, errands)
+    for part in (*parts, stats, me, hub):
         desk.add_routes(part.routes)
     admin.setup(desk)
     render.setup(aiohttp_jinja2.get_env(app))

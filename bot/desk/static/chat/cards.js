@@ -75,7 +75,7 @@ function ticket(line, tap) {
 function notice(line, tap) {
   const card = make(
     "div", "card",
-    head("办理进度", line.number),
+    head(line.card?.title ?? "办理进度", line.number),
     make("p", "card__text card__text_main", ...withPhones(line.text)),
   );
   if (line.images.length) {
@@ -83,6 +83,10 @@ function notice(line, tap) {
     card.append(make("div", "card__photos", ...photos));
   }
   if (line.rate) card.append(rating(line.number, tap));
+  // A notice may be read days later: its choices stay.
+  const list = line.buttons.map(({ title, payload }) =>
+    button("choice", title, () => tap(payload, title)));
+  if (list.length) card.append(make("div", "choices", ...list));
   return card;
 }
 
