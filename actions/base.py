@@ -64,6 +64,12 @@ class Turn:
         prefix = f"{self.channel}:"
         return message_id if message_id.startswith(prefix) else prefix + message_id
 
+    @property
+    def model(self) -> str | None:
+        """Rasa's id of the model that read this message, from the message's event."""
+        users = (e for e in reversed(self.tracker.events) if e.get("event") == "user")
+        return ((next(users, None) or {}).get("metadata") or {}).get("model_id")
+
     def slot(self, name: str) -> Any:
         """Value of a slot."""
         return self.tracker.get_slot(name)
@@ -239,6 +245,7 @@ async def record(turn: Turn) -> None:
             said.item,
             said.confidence,
             [dict(entry) for entry in said.ranking[:4]],
+            turn.model,
         )
         await turn.call(utterances.record, heard, turn.outcome, turn.now, turn.ticket_id)
     except Exception:

@@ -4,8 +4,8 @@ A draft is a plain dict (it travels as JSON):
 `id` (key of the first message), `matters` [{item, text, sure}], `place` {building_id, name, unit,
 room} or {skipped: True} or None, `parts` (address words not yet settled), `places` [[id, name]]
 (buildings they may mean), `unknown` (a building nobody knows), `items` (choices for an unclear
-item), `phone`, `photos`; for somebody else's matter `on_behalf` (who) and `consent` (how that
-person agreed).
+item), `phone`, `photos`, `told` (key of the message told before, when the first is a tap); for
+somebody else's matter `on_behalf` (who) and `consent` (how that person agreed).
 """
 
 from __future__ import annotations

@@ -96,7 +96,8 @@ class ActionMatter(LinliAction):
 
 def asked(turn: Turn, text: str) -> dict[str, Any]:
     """What was told before a question was put back, kept for the ticket that may follow."""
-    return {"text": text, "place": turn.reading.place, "phone": turn.reading.get("phone")}
+    place, phone = turn.reading.place, turn.reading.get("phone")
+    return {"text": text, "place": place, "phone": phone, "id": turn.key}
 
 
 async def start(
@@ -113,6 +114,7 @@ async def start(
     if before:
         entities = {**(before.get("place") or {}), "phone": before.get("phone")}
         reading = type(reading)("", "", entities=entities)
+        draft["told"] = before.get("id")
     elif len(matters) == 1 and reading.item_confidence < drafting.UNSURE_ITEM:
         category = f"{reading.intent}/"
         draft["items"] = [key for key in reading.choices if key.startswith(category)]
@@ -228,7 +230,9 @@ async def _open_all(turn: Turn, draft: Draft) -> list[Opened]:
         opened.append(
             await turn.call(intake.open_ticket, wanted, idempotency_key=key, now=turn.now)
         )
-    await turn.call(utterances.settle_later, draft["id"], "ticket", opened[0].ticket_id)
+    item, ticket_id = draft["matters"][0]["item"], opened[0].ticket_id
+    for message in filter(None, (draft["id"], draft.get("told"))):
+        await turn.call(utterances.filed, message, item, ticket_id)
     return opened
 
 

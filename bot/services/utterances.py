@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.orm import sessionmaker
 
 from bot.domain.masking import mask
@@ -66,9 +66,32 @@ def settle(session: Any, message_id: str, outcome: str, ticket_id: int | None = 
     )
 
 
+def filed(factory: sessionmaker, message_id: str, item_key: str, ticket_id: int) -> None:
+    """A ticket came of an earlier utterance; `item_key` is what the resident confirmed.
+
+    Another item than the model read is a correction. A message that was not understood stays one.
+    """
+    with factory.begin() as session:
+        row = session.scalar(
+            select(Utterance).where(Utterance.message_id == message_id[:160]).with_for_update()
+        )
+        if row is None:  # a tapped choice is no utterance
+            return
+        if row.outcome != "fallback":
+            row.outcome = "ticket" if full_key(row) in (None, item_key) else "corrected"
+        row.ticket_id, row.outcome_data = ticket_id, {"item": item_key}
+
+
+def full_key(row: Utterance) -> str | None:
+    """The item that the model read, with its category; None where it read none."""
+    if not row.item_key:
+        return None
+    return str(row.item_key) if "/" in row.item_key else f"{row.intent}/{row.item_key}"
+
+
 def settle_later(
     factory: sessionmaker, message_id: str, outcome: str, ticket_id: int | None = None
 ) -> None:
-    """What became of an earlier utterance: the card was confirmed, corrected or cancelled."""
+    """What became of an earlier utterance: the card was cancelled, say."""
     with factory.begin() as session:
         settle(session, message_id, outcome, ticket_id)

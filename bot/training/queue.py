@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from bot.domain.masking import mask
 from bot.services.members import Staff
+from bot.services.utterances import full_key
 from bot.store.models import Ticket, TicketEvent, Utterance
 from bot.store.models_training import Label, LabelVote, ShadowSample
 from bot.training.catalogue import Choice, choices, intent_name
@@ -109,7 +110,7 @@ def _happened(session: Session, rows: list[Utterance], now: dt.datetime) -> dict
     return {
         row.id: Happened(
             returned=row.ticket_id in returned,
-            changed=bool(row.item_key) and items.get(row.ticket_id, _key(row)) != _key(row),
+            changed=bool(_filed(row)) and items.get(row.ticket_id, _filed(row)) != _filed(row),
             disagree=row.id in disagree,
             more=row.intent in more,
         )
@@ -128,7 +129,7 @@ def _card(session: Session, row: Utterance, reason: str, names: dict[str, Choice
         id=row.id,
         text=mask(row.text_masked),
         reason=reason,
-        intent=_key(row) if row.item_key else row.intent or "",
+        intent=full_key(row) or row.intent or "",
         confidence=float(row.confidence or 0.0),
         at=row.at,
         guesses=_guesses(row, names, [str(vote["intent"]) for vote in votes]),
@@ -139,17 +140,16 @@ def _card(session: Session, row: Utterance, reason: str, names: dict[str, Choice
 def _guesses(row: Utterance, names: dict[str, Choice], voted: list[str]) -> list[Choice]:
     """What others said, what the model thought, then other items of the likeliest category."""
     ranked = [r["name"] for r in row.ranking or [] if r.get("name") != "nlu_fallback"]
-    wanted = voted + ([_key(row)] if row.item_key else [])
+    wanted = voted + [str(key) for key in (_filed(row), full_key(row)) if key]
     for name in ranked:
         wanted += [name] if name in names else _likest(name, names, row.text_masked)[:3]
     wanted += [key for name in ranked[:1] for key in _likest(name, names, row.text_masked)]
     return [names[key] for key in dict.fromkeys(wanted) if key in names][:GUESSES]
 
 
-def _key(row: Utterance) -> str:
-    """The item with its category, however it was written down."""
-    item = str(row.item_key)
-    return item if "/" in item else f"{row.intent}/{item}"
+def _filed(row: Utterance) -> str | None:
+    """The item that the resident confirmed; where there is none, the one that the model read."""
+    return (row.outcome_data or {}).get("item") or full_key(row)
 
 
 def _likest(group: str, names: dict[str, Choice], text: str) -> list[str]:

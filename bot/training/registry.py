@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import json
 import os
 import shutil
+import tarfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,16 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def rasa_id(path: Path) -> dict[str, str]:
+    """{"model_id": …}, Rasa's own id of an archive, as `Utterance.model` has it; {} without one."""
+    try:
+        with tarfile.open(path) as archive:
+            metadata = archive.extractfile("metadata.json")
+            return {"model_id": json.load(metadata)["model_id"]} if metadata else {}
+    except (tarfile.TarError, KeyError, ValueError, OSError):
+        return {}
+
+
 def add(
     session: Session, path: Path, made: Made, report: dict[str, Any] | None, now: dt.datetime
 ) -> ModelVersion:
@@ -66,7 +78,7 @@ def add(
         seed=made.seed,
         data_hash=made.data_hash,
         config_hash=made.config_hash,
-        versions=made.versions,
+        versions={**made.versions, **rasa_id(path)},
         counts=made.counts,
         report=report,
         verdict=report["verdict"] if report else None,
@@ -90,7 +102,7 @@ def adopt(factory: sessionmaker, config: Settings, now: dt.datetime) -> int | No
         "name": path.name,
         "path": str(path),
         "sha256": sha256(path),
-        "versions": {},
+        "versions": rasa_id(path),
         "counts": {},
         "file_there": True,
         "created_at": now,

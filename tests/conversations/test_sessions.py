@@ -86,3 +86,27 @@ def test_what_was_said_is_kept_masked_with_what_became_of_it(talk: Talk) -> None
     assert "张小明" not in row.text_masked and "13800001111" not in row.text_masked
     assert (row.outcome, row.item_key) == ("ticket", "housing/water_supply")
     assert row.ticket_id is not None
+    assert row.model == served_model(talk)
+
+
+def served_model(talk: Talk) -> str:
+    url = f"{talk.stack.rasa_url}/status?token={TOKEN}"
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return json.load(answer)["model_id"]
+
+
+def test_what_the_resident_puts_right_on_the_card_is_kept_as_corrected(talk: Talk) -> None:
+    bind(talk, "corrects")
+    talk.stack.say("corrects", "家里停水了")
+    talk.stack.say("corrects", "不对，是停电了")
+    talk.stack.say("corrects", "/affirm")
+    with talk.database.factory() as session:
+        query = (
+            select(Utterance)
+            .join(Resident, Utterance.resident_id == Resident.id)
+            .where(Resident.external_id == "corrects")
+            .order_by(Utterance.id)
+        )
+        first = session.scalars(query).first()
+    assert (first.outcome, first.item_key) == ("corrected", "housing/water_supply")
+    assert first.outcome_data == {"item": "housing/power_supply"}
