@@ -242,6 +242,15 @@ async def _take(turn: Turn, errand_id: int) -> Events:
     return []
 
 
+async def _say_yes(turn: Turn) -> Events | None:
+    """「我来」 in words: the only wish there is, or those to choose from."""
+    me = await _standing(turn)
+    found = await turn.call(double_reporting.offers, me.volunteer_id, turn.now) if me else []
+    if len(found) == 1:
+        return await _take(turn, found[0].id)
+    return await show_wishes(turn) if found else None
+
+
 async def tell_hours(turn: Turn) -> Events:
     """「我的志愿时长」."""
     me = await _standing(turn)
@@ -259,6 +268,8 @@ async def tell_hours(turn: Turn) -> Events:
 async def overhear(turn: Turn) -> Events | None:
     """By rule, for the model may take 「我的志愿时长」 for a question about a ticket."""
     text = turn.reading.text
+    if volunteering.says_yes(text):
+        return await _say_yes(turn)
     asks = volunteering.wants_to_sign_up(text) or volunteering.asks_hours(text)
     return await answer(turn) if asks or volunteering.asks_own_wishes(text) else None
 

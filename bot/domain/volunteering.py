@@ -33,6 +33,7 @@ _HOURS_ASKED = re.compile(
     r"(?:志愿|服务|义工).{0,6}(?:时长|小时|时数|多久|多长)|(?:时长|时数).{0,4}(?:多少|查|有)"
 )
 _WISHES_ASKED = re.compile(r"微心愿|(?:有|找).{0,6}(?:心愿|活儿?干|能帮的)|认领")
+_YES = re.compile(r"我(?:来|去|愿意|可以)(?:吧|帮忙?|做|办)?")
 _TRIM = re.compile(r"[\W_]+")
 _BARE = re.compile(
     r"(?:您?好|你好|请问|那个|嗯)*(?:我|俺|我们|咱)?(?:是|作为)?(?:一名|一个|个)?(?:在职|预备|社区|退休)?(?:党员)?"
@@ -66,6 +67,11 @@ def asks_wishes(text: str) -> bool:
 def asks_own_wishes(text: str) -> bool:
     """The same, short and by name, so that it cannot be a matter."""
     return "微心愿" in text and len(plain(text)) <= SHORT and asks_wishes(text)
+
+
+def says_yes(text: str) -> bool:
+    """「我来」 in words, to an offer that came by itself."""
+    return bool(_YES.fullmatch(plain(text)))
 
 
 def kind_in(text: str) -> str:
