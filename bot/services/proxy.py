@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from bot.domain.catalogue import CATEGORY_NAMES
 from bot.domain.errors import BadInput, NotAllowed, NotFound
 from bot.domain.status import STATUS_NAMES, Status
 from bot.services import dispatching, intake, residents, wording
 from bot.services.intake import Draft, Opened
-from bot.store.models import Building, Member, OrgNode, ServiceItem, Ticket
+from bot.store import catalogue
+from bot.store.models import Building, Member, Ticket
 
 CHANNEL = "proxy"  # these residents have no chat: the filer hears for them, and they are called
 
@@ -91,30 +91,9 @@ def _area(session: Session, member: Member) -> str:
 
 def buildings(factory: sessionmaker, member_id: int) -> list[tuple[str, list[tuple[int, str]]]]:
     """Estates with the buildings (id, name) of the member's area."""
-    found: dict[str, list[tuple[int, str]]] = {}
     with factory() as session:
         area = _area(session, session.get(Member, member_id))
-        rows = session.scalars(
-            select(Building)
-            .join(OrgNode, Building.node_id == OrgNode.id)
-            .where(Building.active, OrgNode.path.like(f"{area}%"))
-            .order_by(Building.id)
-        )
-        for b in rows:
-            found.setdefault(b.estate, []).append((b.id, b.name))
-    return list(found.items())
-
-
-def items(factory: sessionmaker, words: str = "") -> list[tuple[str, str, str]]:
-    """(key, category, name) of service items that the words may mean; without words, of all."""
-    order = list(CATEGORY_NAMES)
-    with factory() as session:
-        rows = session.scalars(select(ServiceItem).where(ServiceItem.active)).all()
-    rows.sort(key=lambda i: (order.index(i.category) if i.category in order else 99, i.key))
-    said = words.strip()
-    named = [i for i in rows if not said or said in i.name or any(said in w for w in i.words)]
-    meant = named or [i for i in rows if any(word in said for word in i.words)]
-    return [(i.key, i.category, i.name) for i in meant]
+    return catalogue.buildings_below(factory, area)
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.orm import sessionmaker
 
+from bot.domain.catalogue import CATEGORY_NAMES
 from bot.store.models import Building, OrgNode, ServiceItem
 
 
 def find_items(factory: sessionmaker, words: str = "") -> list[tuple[str, str, str]]:
-    """(key, category, name) of service items that are called so, or that the words speak of."""
+    """(key, category, name) of service items that the words may mean; without words, of all."""
+    order = list(CATEGORY_NAMES)
     with factory() as session:
-        rows = session.scalars(
-            select(ServiceItem).where(ServiceItem.active).order_by(ServiceItem.key)
-        ).all()
+        rows = session.scalars(select(ServiceItem).where(ServiceItem.active)).all()
+    rows.sort(key=lambda i: (order.index(i.category) if i.category in order else 99, i.key))
     said = words.strip()
     named = [i for i in rows if said in i.name or any(said in word for word in i.words)]
     meant = named or [i for i in rows if any(word in said for word in i.words)]

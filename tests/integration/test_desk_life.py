@@ -123,10 +123,10 @@ async def test_only_for_the_own_area(database: Database, server: TestServer):
 
 async def test_items_are_found_by_name_and_by_word(server: TestServer):
     async with browser(server, "wang_xiulan") as head:
-        assert "漏水维修" in await head.get("/desk/proxy/items?q=漏水")
-        found = await head.get("/desk/proxy/items?q=跑腿&item=other_service/errand")
+        assert "漏水维修" in await head.get("/desk/items?q=漏水")
+        found = await head.get("/desk/items?q=跑腿&item=other_service/errand")
         assert re.findall(r'value="([^"]+)"[^>]*checked', found) == ["other_service/errand"]
-        assert "没有找到" in await head.get("/desk/proxy/items?q=火星")
+        assert "没有找到" in await head.get("/desk/items?q=火星")
 
 
 # --- double reporting ----------------------------------------------------------------------

@@ -11,6 +11,7 @@ from bot.desk.keys import FACTORY, SETTINGS
 from bot.desk.staff import (
     access,
     calls,
+    choices,
     errands,
     hub,
     login,
@@ -40,8 +41,8 @@ def setup(app: web.Application) -> None:
     desk[hub.HUB] = hub.Hub(app[FACTORY])
     desk.cleanup_ctx.append(hub.polling)
     desk.on_shutdown.append(hub.close)  # type: ignore[arg-type]  # misdeclared by aiohttp 3.9
-    parts = (login, wecom_login, tasks, ticket, steps, proxies, queue, calls, what_if, errands)
-    for part in (*parts, stats, me, hub):
+    work = (tasks, ticket, steps, queue, calls, proxies, errands)
+    for part in (login, wecom_login, *work, choices, what_if, stats, me, hub):
         desk.add_routes(part.routes)
     admin.setup(desk)
     render.setup(aiohttp_jinja2.get_env(app))

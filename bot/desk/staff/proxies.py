@@ -15,6 +15,7 @@ from bot.domain.errors import BadInput, LinliError
 from bot.services import attachments, clock, proxy
 from bot.services.intake import Opened
 from bot.services.proxy import ForSomeone
+from bot.store import catalogue
 
 routes = web.RouteTableDef()
 MAX_TOKEN = 64
@@ -36,7 +37,7 @@ async def _page(
     error: str = "",
 ) -> web.Response:
     factory, me = request.app[FACTORY], staff_of(request).id
-    found = await asyncio.to_thread(proxy.items, factory)
+    found = await asyncio.to_thread(catalogue.find_items, factory)
     found.sort(key=lambda item: item[0] != values.get("item"))  # what was chosen is in sight
     return await render(
         request,
@@ -50,14 +51,6 @@ async def _page(
         filed=await asyncio.to_thread(proxy.filed_by, factory, me),
         tab="me",
     )
-
-
-@routes.get("/proxy/items")
-async def items(request: web.Request) -> web.StreamResponse:
-    """Service items, searched by name or word."""
-    words = request.query.get("q", "")[:20]
-    found = await asyncio.to_thread(proxy.items, request.app[FACTORY], words)
-    return await render(request, "_items.html", items=found, chosen=request.query.get("item", ""))
 
 
 @routes.post("/proxy")

@@ -75,11 +75,3 @@ def _moment(text: str) -> dt.datetime:
         return local.replace(tzinfo=SHANGHAI).astimezone(dt.timezone.utc)
     except (ValueError, OverflowError):
         raise BadInput("时间填得不对，请重新选择。") from None
-
-
-@routes.get("/items")
-async def items(request: web.Request) -> web.StreamResponse:
-    """Service items, searched by name or by a word for them."""
-    words, chosen = request.query.get("q", "")[:20], request.query.get("item", "")
-    found = await asyncio.to_thread(catalogue.find_items, request.app[FACTORY], words)
-    return await render(request, "_items.html", items=found, chosen=chosen)
