@@ -28,13 +28,21 @@ class Parser(Protocol):
         """One parse a text."""
 
 
-def judge(cases: list[Case], live: Parser | None, candidate: Parser) -> dict[str, Any]:
-    """The report. Without a live model there is nothing to lose, and the verdict is green."""
+def judge(
+    cases: list[Case],
+    live: Parser | None,
+    candidate: Parser,
+    conversations: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The report. Without a live model there is nothing to lose, and the verdict is green.
+
+    `conversations` is what `rehearsal.compare` found.
+    """
     texts = [case.text for case in cases]
     new = [compare.reading(parse) for parse in candidate.parse(texts)]
     old = [compare.reading(parse) for parse in live.parse(texts)] if live else new
     named = [i for i, case in enumerate(cases) if case.intent]
-    report = {
+    report: dict[str, Any] = {
         "cases": Counter(case.source for case in cases),
         "compared": live is not None,
         "intents": _groups(cases, old, new, named, base=True),
@@ -46,6 +54,7 @@ def judge(cases: list[Case], live: Parser | None, candidate: Parser) -> dict[str
             "candidate": _calibration(cases, new, named),
         },
         "confusion": _confusion(cases, new, named),
+        "conversations": conversations,
         **_changed(cases, old, new, named),
     }
     report["reasons"] = reasons(report)
@@ -157,7 +166,15 @@ def reasons(report: dict[str, Any]) -> list[str]:
         if _lost(figures, SIGNIFICANT_ITEM):
             group = CATEGORY_NAMES.get(name.partition("/")[0], "")
             found.append(_sentence(f"{group}事项", name, figures))
-    return found
+    return found + _broken(report["conversations"])
+
+
+def _broken(conversations: dict[str, Any] | None) -> list[str]:
+    if conversations is None:
+        return []
+    if not conversations["finished"]:
+        return ["对话测试没有跑完：用这个模型对话时出了错，请看后台日志"]
+    return [f"对话测试“{n}”没有通过：{conversations['failed'][n]}" for n in conversations["lost"]]
 
 
 def _lost(figures: dict[str, Any], level: float) -> bool:

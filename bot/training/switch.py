@@ -185,7 +185,7 @@ async def load_everywhere(
 ) -> dict[str, str]:
     """Ask every Rasa process to load an archive; what each answered, "" for success.
 
-    One after another: a process answers nobody while it loads, and takes a core for a second.
+    One after another: loading takes a core for a second, and answers slow down meanwhile.
     """
     return {url: await _load(http, config, url, archive) for url in config.rasa_addresses}
 

@@ -18,7 +18,7 @@ from bot.services.clock import now
 from bot.settings import ROOT, settings
 from bot.store.db import session_factory
 from bot.store.models_training import TrainingJob
-from bot.training import cases, exchange, gate, jobs, registry, validate
+from bot.training import cases, exchange, gate, jobs, registry, rehearsal, validate
 from bot.training.nlu_model import NluModel
 from bot.training.process import work_dir
 from bot.training.progress import ComponentSteps, Progress
@@ -42,8 +42,7 @@ def train_candidate(job_id: int, token: str, progress: Progress) -> None:
     made = how_made(folder / "nlu", seed, counts)
     progress.say("学习中", 10)
     archive = train(folder, model_name(made, job_id), seed, progress)
-    progress.say("与在用的模型比较", 80)
-    report = judge(archive)
+    report = judge(archive, progress)
     finish(job_id, token, archive, made, report)
 
 
@@ -109,11 +108,14 @@ def _follow(progress: Progress) -> None:
     logger.addHandler(ComponentSteps(progress, 8, 10, 80))
 
 
-def judge(archive: Path) -> dict[str, Any]:
+def judge(archive: Path, progress: Progress) -> dict[str, Any]:
     """The gate's report on an archive, beside the live model if there is one."""
     live = registry.live_file(settings())
+    progress.say("与在用的模型比较", 80)
     questions = cases.all_cases(session_factory())
-    return gate.judge(questions, NluModel(live) if live else None, NluModel(archive))
+    models = (NluModel(live) if live else None, NluModel(archive))
+    progress.say("试着对话", 88)
+    return gate.judge(questions, *models, rehearsal.compare(archive, live))
 
 
 def finish(

@@ -15,7 +15,6 @@ anybody but the dialogue; its buttons can be tapped next.
 from __future__ import annotations
 
 import itertools
-import re
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from bot.domain.status import OPEN, Status
 from bot.services import intake, residents
 from bot.services.clock import now
 from bot.store.models import Outbox, Resident, Ticket, TicketEvent
+from bot.training.scripts import faults
 from tests.conversations.staff import Case, do
 from tests.stack import Talk
 
@@ -108,25 +108,7 @@ def somebody_elses_ticket(talk: Talk) -> str:
 
 
 def check(turn: dict[str, Any], replies: list[dict[str, Any]]) -> None:
-    said = "\n".join(reply.get("text", "") for reply in replies)
-    for part in turn.get("hears", []):
-        assert re.search(part, said), f"{part!r} is not in {said!r}"
-    for part in turn.get("never", []):
-        assert not re.search(part, said), f"{part!r} is in {said!r}"
-    assert re.search("[\u4e00-\u9fff]", said), f"no Chinese answer: {replies!r}"
-    titles = [b["title"] for reply in replies for b in reply.get("buttons", [])]
-    for title in turn.get("buttons", []):
-        assert any(title in shown for shown in titles), f"no button {title!r} in {titles}"
-    if "card" in turn:
-        check_card(turn["card"], replies)
-
-
-def check_card(expected: dict[str, str], replies: list[dict[str, Any]]) -> None:
-    cards = [reply["custom"]["card"] for reply in replies if reply.get("custom")]
-    assert cards, f"no card in {replies!r}"
-    rows = {name: value for card in cards for name, value in card.get("rows", [])}
-    for name, value in expected.items():
-        assert value in rows.get(name, ""), f"{name}: {value!r} is not in {rows}"
+    assert not faults(turn, replies)
 
 
 def clear_desks(talk: Talk) -> None:
