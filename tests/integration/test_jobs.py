@@ -203,3 +203,52 @@ def test_contradictory_labels_fail_the_job_in_words(sqlite_database, tmp_path):
         assert running.wait(60) == 1
     job = job_of(database, job_id)
     assert job.status == "failed" and text in job.error and "删去或改掉" in job.error
+
+
+# Ends a job whose archive is ready, and is killed when it comes to the step named.
+ENDING = """
+import os, signal, sys
+from pathlib import Path
+from bot.training import jobs, registry, train
+
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+step, job_id, token, archive = sys.argv[1:]
+owner = {"replace": os, "add": registry, "end": jobs}.get(step)
+if owner:
+    setattr(owner, step, die)
+report = {"verdict": "green"}
+train.finish(int(job_id), token, Path(archive), registry.Made(seed=1), report)
+"""
+
+
+def end_job(database, folder, step):
+    """The exit code of a process that ends the next job."""
+    job_id, token = jobs.claim(database.factory, clock.now())
+    archive = folder / "new.tar.gz"
+    archive.write_bytes(b"archive")
+    command = [sys.executable, "-c", ENDING, step, str(job_id), token, str(archive)]
+    return subprocess.run(command, cwd=ROOT, env=env_of(database, folder)).returncode
+
+
+@pytest.mark.parametrize("step", ["replace", "add", "end"])
+def test_killed_at_any_step_of_its_end_a_job_enters_its_model_once_or_not_at_all(
+    sqlite_database, tmp_path, step
+):
+    database = sqlite_database
+    (tmp_path / "models").mkdir()
+    live = tmp_path / "models" / "live.tar.gz"
+    live.write_bytes(b"live")
+    job_id = jobs.ask_training(database.factory, staff_with(database, "dispatcher"), 1, clock.now())
+    assert end_job(database, tmp_path, step) == -signal.SIGKILL
+    with database.factory() as session:
+        assert session.scalar(select(func.count(ModelVersion.id))) == 0
+    assert list(live.parent.iterdir()) == [live]  # what was left behind is never served
+    jobs.expire(database.factory, clock.now() + jobs.LEASE)
+    assert end_job(database, tmp_path, "none") == 0
+    job = job_of(database, job_id)
+    with database.factory() as session:
+        [model] = session.scalars(select(ModelVersion)).all()
+    assert (job.status, job.model_id, model.name) == ("done", model.id, "new.tar.gz")
+    assert list(live.parent.iterdir()) == [live]
