@@ -15,8 +15,9 @@ from typing import Any
 
 from actions import catalogue, words
 from actions.base import Turn, button
-from actions.reading import Matter, Reading, payload
+from actions.reading import Matter, Reading
 from bot.domain.places import Known, place_text
+from bot.domain.taps import payload
 from bot.services import residents
 from bot.services.intake import MAX_DESCRIPTION
 from bot.store import queries

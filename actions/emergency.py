@@ -10,8 +10,9 @@ from rasa_sdk.events import ActiveLoop, SlotSet
 
 from actions import catalogue, drafting
 from actions.base import LISTENERS, Events, LinliAction, Turn, button
-from actions.reading import Matter, Reading, payload
+from actions.reading import Matter, Reading
 from actions.telling import tell_ticket
+from bot.domain.taps import payload
 from bot.services import intake, resident_steps
 from bot.services.intake import Opened
 from bot.store.own_tickets import OwnTicket, own_tickets

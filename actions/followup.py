@@ -9,8 +9,8 @@ from rasa_sdk.events import SlotSet
 from actions import picking, words
 from actions.base import ROUTES, Events, Turn, button
 from actions.picking import OPEN_STATES
-from actions.reading import payload
 from bot.domain import kin
+from bot.domain.taps import payload
 from bot.store.own_tickets import OwnTicket
 
 _PROGRESS = re.compile(

@@ -8,7 +8,8 @@ from rasa_sdk.events import SlotSet
 
 from actions import drafting
 from actions.base import Events, LinliAction, Turn, button
-from actions.reading import Matter, payload
+from actions.reading import Matter
+from bot.domain.taps import payload
 from bot.services import residents
 from bot.store import queries
 

@@ -8,7 +8,7 @@ from actions import catalogue, intake, picking, words
 from actions.base import Events, LinliAction, Turn, button
 from actions.form_hearing import HAND_OVER_ITEM
 from actions.picking import OPEN_STATES
-from actions.reading import payload
+from bot.domain.taps import payload
 from bot.services import resident_steps
 
 MAX_OPTIONS = 2

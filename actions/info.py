@@ -6,7 +6,7 @@ from rasa_sdk.events import SlotSet
 
 from actions import catalogue, intake
 from actions.base import Events, LinliAction, Turn, button
-from actions.reading import payload
+from bot.domain.taps import payload
 
 PLACES = {"hours", "place", "phone"}
 SHOWN = 4

@@ -19,10 +19,11 @@ from actions.base import (
     retry_or_go_on,
 )
 from actions.drafting import Draft
-from actions.reading import MATTER_INTENTS, Matter, payload
+from actions.reading import MATTER_INTENTS, Matter
 from actions.telling import tell_ticket
 from bot.domain import kin
 from bot.domain.errors import LinliError, NotFound
+from bot.domain.taps import payload
 from bot.services import intake, residents, utterances
 from bot.services.intake import Opened
 

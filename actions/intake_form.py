@@ -12,8 +12,8 @@ from rasa_sdk.executor import CollectingDispatcher
 from actions import catalogue, drafting, emergency, form_hearing
 from actions.base import Events, LinliAction, Turn, button, record, retry_or_go_on
 from actions.drafting import Draft
-from actions.reading import payload
 from bot.domain.errors import LinliError
+from bot.domain.taps import payload
 
 log = logging.getLogger(__name__)
 CARD_BUTTONS = [

@@ -7,7 +7,7 @@ from rasa_sdk.events import SlotSet
 from actions import picking
 from actions.base import Events, LinliAction, Turn, button
 from actions.picking import OPEN_STATES
-from actions.reading import payload
+from bot.domain.taps import payload
 from bot.services import resident_steps
 
 SHOWN = 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rasa_sdk.events import AllSlotsReset
 
 from actions.base import Events, LinliAction, Turn, button
-from actions.reading import payload
+from bot.domain.taps import payload
 from bot.services import residents
 
 DELETE_WORDS = ("删", "注销", "撤回", "清除", "抹")

@@ -9,9 +9,9 @@ from rasa_sdk.events import SlotSet
 from actions import picking, words
 from actions.base import LISTENERS, Events, LinliAction, Turn, button
 from actions.picking import REOPENABLE
-from actions.reading import payload
 from bot.domain.errors import BadInput, WrongState
 from bot.domain.status import Status
+from bot.domain.taps import payload
 from bot.services import resident_steps
 from bot.store.own_tickets import OwnTicket
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import dataclass, field
 from typing import Any
+
+from bot.domain import taps
 
 MATTER_INTENTS = frozenset(
     {
@@ -21,7 +21,6 @@ MATTER_INTENTS = frozenset(
     }
 )
 PLACE_PARTS = ("estate", "building", "unit", "room")
-_TAP = re.compile(r"^/([a-z_]+)(\{.*\})?$", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def from_message(message: dict[str, Any]) -> Reading:
         item_confidence=float(best.get("confidence") or 0.0),
         urgency=str(message.get("urgency") or "normal"),
         ranking=tuple(message.get("intent_ranking") or ()),
-        tapped=bool(_TAP.match(text)),
+        tapped=taps.read(text) is not None,
     )
 
 
@@ -107,12 +106,5 @@ def _choices(message: dict[str, Any]) -> tuple[str, ...]:
 
 def from_payload(payload: str) -> Reading:
     """Read a button's payload (「/ticket_rate{"rating": 5}」) as if it had been tapped."""
-    match = _TAP.match(payload)
-    intent, data = (match[1], match[2]) if match else ("", None)
-    return Reading(payload, intent, entities=json.loads(data) if data else {}, tapped=True)
-
-
-def payload(intent: str, **entities: Any) -> str:
-    """The payload of a button."""
-    data = json.dumps(entities, ensure_ascii=False, separators=(",", ":")) if entities else ""
-    return f"/{intent}{data}"
+    intent, entities = taps.read(payload) or ("", {})
+    return Reading(payload, intent, entities=entities, tapped=True)

@@ -7,7 +7,7 @@ from rasa_sdk.events import SlotSet
 from actions import emergency, home, intake, picking, words
 from actions.base import ROUTES, Events, LinliAction, Turn, button
 from actions.picking import OPEN_STATES, RESOLVED
-from actions.reading import payload
+from bot.domain.taps import payload
 from bot.services import resident_steps
 
 MENU = [

@@ -9,8 +9,8 @@ from rasa_sdk.events import SlotSet
 from actions import emergency, picking, words
 from actions.base import LISTENERS, Events, LinliAction, Turn, button
 from actions.picking import OPEN_STATES, RESOLVED
-from actions.reading import payload
 from actions.telling import progress, status_card
+from bot.domain.taps import payload
 from bot.services import resident_steps, residents
 from bot.store.own_tickets import OwnTicket
 

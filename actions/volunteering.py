@@ -8,10 +8,10 @@ from typing import Any
 from actions import catalogue
 from actions.base import LISTENERS, OVERHEARD, Events, Turn, button
 from actions.emergency import is_danger
-from actions.reading import payload
 from bot.domain import volunteering
 from bot.domain.errors import AlreadyTaken
 from bot.domain.levels import Level
+from bot.domain.taps import payload
 from bot.domain.volunteering import HOURS, KINDS
 from bot.services import double_reporting, errands, residents
 from bot.services.double_reporting import SignUp

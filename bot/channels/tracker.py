@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
 from rasa.core.brokers.broker import EventBroker
 from rasa.core.tracker_store import SQLTrackerStore
 from rasa.shared.core.domain import Domain
-from rasa.shared.core.events import BotUttered, UserUttered
+from rasa.shared.core.events import BotUttered, Event, UserUttered
+from rasa.shared.core.trackers import DialogueStateTracker
 from sqlalchemy import select
 from sqlalchemy.engine import Engine
-from sqlalchemy.orm import sessionmaker
+from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import QueuePool
 
+from bot.channels import turns
 from bot.channels.replies import Reply, normalise
+from bot.channels.turns import TakenOver, TrackerFailed
+from bot.services import inbox
+from bot.services.clock import now
 from bot.settings import settings
 from bot.store.models import Resident
 
@@ -60,6 +66,37 @@ class LinliTrackerStore(SQLTrackerStore):
         self.engine = make_engine(host or settings().database_url)
         EVENTS.create(self.engine, checkfirst=True)
         self.sessionmaker = sa.orm.sessionmaker(bind=self.engine)
+
+    async def retrieve(self, sender_id: str) -> DialogueStateTracker | None:
+        """As Rasa's; raises TrackerFailed in a turn of our channels, for Rasa would start anew."""
+        try:
+            return await super().retrieve(sender_id)
+        except Exception as error:
+            if turns.current() is None:
+                raise
+            raise TrackerFailed(str(error)) from error
+
+    async def save(self, tracker: DialogueStateTracker) -> None:
+        """As Rasa's, but a turn of our channels is saved only by the try that has the message.
+
+        Raises TakenOver or TrackerFailed there; Rasa would save in memory and go on.
+        """
+        try:
+            await super().save(tracker)
+        except Exception as error:
+            if turns.current() is None:
+                raise
+            raise TrackerFailed(str(error)) from error
+
+    def _additional_events(
+        self, session: Session, tracker: DialogueStateTracker
+    ) -> Iterator[Event]:
+        """Rasa's first step in the commit of a turn; here too, before anything is counted."""
+        claimed = turns.current()
+        if claimed is not None and not inbox.hold(session, claimed, now()):
+            raise TakenOver(f"message {claimed.id} was taken over after try {claimed.attempt}")
+        found: Iterator[Event] = super()._additional_events(session, tracker)
+        return found
 
 
 def turn(factory: sessionmaker, sender: str, message_id: str) -> list[Reply] | None:

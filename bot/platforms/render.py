@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy.orm import sessionmaker
 
+from bot.domain.taps import payload
 from bot.platforms import choices
 from bot.platforms.replies import Choice, Outgoing, join_messages, with_links
 
@@ -57,12 +57,8 @@ def _buttons(message: dict[str, Any]) -> list[tuple[str, str]]:
     if message.get("rate") and message.get("number"):
         number = str(message["number"])
         found = [
-            (label, _payload("ticket_rate", number=number, rating=stars))
+            (label, payload("ticket_rate", ticket_number=number, rating=stars))
             for label, stars in RATINGS
         ]
-        return [*found, (NOT_SOLVED, _payload("ticket_reopen", number=number))]
+        return [*found, (NOT_SOLVED, payload("ticket_reopen", ticket_number=number))]
     return [(b["title"], b["payload"]) for b in message.get("buttons") or []]
-
-
-def _payload(intent: str, **values: Any) -> str:
-    return f"/{intent}{json.dumps(values, ensure_ascii=False, separators=(',', ':'))}"

@@ -3,6 +3,8 @@
 A channel calls `receive` (one transaction, durable), then drains the sender: `claim_next` hands
 out the oldest unfinished message under a lease, `finish` stores the replies. A process that dies
 leaves a lease that runs out; `stalled` names the senders for whom someone should drain again.
+One that is merely slow renews its lease (`hold`); where it comes too late for that, and another
+has claimed the message, it can neither finish nor give back what is no longer its own.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from bot.services import insert_ignore, residents
@@ -132,6 +134,27 @@ def claim_next(
         return Claimed(row.id, resident.id, message, row.attempts)
 
 
+def hold(session: Session, claimed: Claimed, now: dt.datetime) -> bool:
+    """Renew the lease in the caller's transaction; False when this try no longer has the message.
+
+    Until that transaction ends nobody else can claim it.
+    """
+    mine = (InboxMessage.id == claimed.id) & (InboxMessage.attempts == claimed.attempt)
+    renewed = session.execute(
+        update(InboxMessage)
+        .where(mine, InboxMessage.status == "running")
+        .values(lease_until=now + LEASE)
+        .execution_options(synchronize_session=False)
+    )
+    return bool(renewed.rowcount)
+
+
+def renew(factory: sessionmaker, claimed: Claimed, now: dt.datetime) -> bool:
+    """`hold` in a transaction of its own."""
+    with factory.begin() as session:
+        return hold(session, claimed, now)
+
+
 def _oldest(session: Session, channel: str, sender: str) -> InboxMessage | None:
     """The sender's oldest unfinished message, locked."""
     return session.scalar(
@@ -149,12 +172,12 @@ def _oldest(session: Session, channel: str, sender: str) -> InboxMessage | None:
 
 def finish(
     factory: sessionmaker, claimed: Claimed, replies: list[dict[str, Any]], now: dt.datetime
-) -> None:
-    """Store the replies with the message; once, also when two tries end."""
+) -> bool:
+    """Store the replies with the message, once; False when this try no longer has it."""
     with factory.begin() as session:
-        row = session.get(InboxMessage, claimed.id, with_for_update=True)
-        if row is None or row.status == "done":
-            return
+        row = _held(session, claimed)
+        if row is None:
+            return False
         row.status, row.replies, row.done_at, row.lease_until = "done", replies, now, None
         for number, reply in enumerate(replies):
             session.add(
@@ -167,19 +190,22 @@ def finish(
                     created_at=now,
                 )
             )
-
-
-def give_back(factory: sessionmaker, claimed: Claimed, now: dt.datetime) -> bool:
-    """The try failed: let it be claimed again soon. False once attempts are used up."""
-    with factory.begin() as session:
-        row = session.get(InboxMessage, claimed.id, with_for_update=True)
-        if row is None or row.status == "done":
-            return True
-        if row.attempts >= MAX_ATTEMPTS:
-            row.status, row.lease_until = "failed", None
-            return False
-        row.lease_until = now + dt.timedelta(seconds=2**row.attempts)
         return True
+
+
+def give_back(factory: sessionmaker, claimed: Claimed, now: dt.datetime) -> None:
+    """The try failed: let the message be claimed again soon, unless another try has it already."""
+    with factory.begin() as session:
+        row = _held(session, claimed)
+        if row is not None:
+            row.lease_until = now + dt.timedelta(seconds=2**row.attempts)
+
+
+def _held(session: Session, claimed: Claimed) -> InboxMessage | None:
+    """The message, locked, if this try still has it."""
+    row = session.get(InboxMessage, claimed.id, with_for_update=True)
+    mine = row is not None and row.status == "running" and row.attempts == claimed.attempt
+    return row if mine else None
 
 
 def stalled(

@@ -10,9 +10,10 @@ from rasa.core.channels.channel import UserMessage
 from sqlalchemy import func, select
 
 from bot.channels import drain as drain_module
+from bot.channels import tracker, turns
 from bot.channels.drain import SORRY, Drain
-from bot.channels.remote_action import ActionServerFailed
 from bot.channels.tracker import turn
+from bot.channels.turns import ActionServerFailed
 from bot.services import inbox, residents
 from bot.services.inbox import Inbound
 from bot.store.models import ChatMessage, InboxMessage, Resident
@@ -39,6 +40,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(drain_module, "now", clock)
+    monkeypatch.setattr(tracker, "now", clock)
     return clock
 
 
@@ -156,6 +158,96 @@ async def test_two_processes_do_not_run_one_message_twice(database, dialogue, cl
     await asyncio.gather(*(drain.start("webchat", SENDER) for drain in drains))
     assert sorted(turn.text for turn in dialogue.turns) == ["乙", "甲"]
     assert len(said(database)) == 4
+
+
+async def test_a_try_that_was_too_slow_to_keep_its_message_saves_nothing(database, dialogue, clock):
+    """Its process stood still past the lease, and another began anew: one turn counts, not two."""
+    number = put(database, "k1", "甲")
+    put(database, "k2", "乙")
+    go_on, reached = asyncio.Event(), asyncio.Event()
+
+    async def slow(message: UserMessage) -> None:
+        reached.set()
+        await go_on.wait()
+        await dialogue(message)
+
+    first = Drain(slow, database.factory).start("webchat", SENDER)
+    await reached.wait()
+    clock.after_the_lease()
+    claimed = inbox.claim_next(database.factory, "webchat", SENDER, owner="other", now=clock())
+    assert claimed.id == number and claimed.attempt == 2
+    go_on.set()
+    await first
+    assert turn(database.factory, SENDER, "webchat:k1") is None
+    assert (status(database, number), said(database)) == ("running", [])
+    assert inbox.renew(database.factory, claimed, clock()), "the other one still has it"
+
+    clock.after_the_lease()
+    await Drain(dialogue, database.factory).drain("webchat", SENDER)
+    assert said(database) == ["收到：甲", "请核对", "收到：乙", "请核对"]
+
+
+async def test_neither_end_of_a_lost_try_changes_the_message(database, clock):
+    number = put(database, "k1", "甲")
+    claim = {"owner": "p", "now": clock()}
+    lost = inbox.claim_next(database.factory, "webchat", SENDER, **claim)
+    clock.after_the_lease()
+    mine = inbox.claim_next(database.factory, "webchat", SENDER, **{**claim, "now": clock()})
+    inbox.give_back(database.factory, lost, clock())
+    assert not inbox.renew(database.factory, lost, clock())
+    assert not inbox.finish(database.factory, lost, replies("甲"), clock())
+    clock.at += inbox.LEASE / 2
+    again = inbox.claim_next(database.factory, "webchat", SENDER, **{**claim, "now": clock()})
+    assert again is None, "its lease was not shortened"
+    assert inbox.finish(database.factory, mine, replies("乙"), clock())
+    assert inbox.result(database.factory, number) == ("done", replies("乙"))
+
+
+async def test_a_long_try_keeps_its_message(database, dialogue, clock, monkeypatch):
+    """What a picture from a slow platform needs may take longer than the lease."""
+    monkeypatch.setattr(drain_module, "RENEW_SECONDS", 0.001)
+    renewed = asyncio.Event()
+    renew = inbox.renew
+
+    def noted(*arguments: object) -> bool:
+        kept = renew(*arguments)  # type: ignore[arg-type]
+        if arguments[-1] == clock.at:  # not one that began before the time went on
+            loop.call_soon_threadsafe(renewed.set)
+        return kept
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(drain_module.inbox, "renew", noted)
+
+    async def long(message: UserMessage) -> None:
+        clock.at += inbox.LEASE - dt.timedelta(seconds=1)
+        renewed.clear()
+        await renewed.wait()
+        clock.at += dt.timedelta(seconds=2)
+        claim = {"owner": "other", "now": clock()}
+        assert inbox.claim_next(database.factory, "webchat", SENDER, **claim) is None
+        await dialogue(message)
+
+    put(database, "k1", "甲")
+    await Drain(long, database.factory).drain("webchat", SENDER)
+    assert said(database) == ["收到：甲", "请核对"]
+
+
+async def test_a_conversation_that_cannot_be_read_ends_the_turn(database, dialogue, clock):
+    """Rasa would begin a new conversation, and save this one in memory only."""
+    number = put(database, "k1", "甲")
+    dialogue.store.engine.dispose()
+    broken = dialogue.store.sessionmaker
+    dialogue.store.sessionmaker = None
+    await Drain(dialogue, database.factory).drain("webchat", SENDER)
+    assert status(database, number) == "running"
+    assert not issubclass(turns.TrackerFailed, Exception), "Rasa catches every Exception"
+    with pytest.raises(TypeError):
+        await dialogue.store.retrieve(SENDER)
+
+    dialogue.store.sessionmaker = broken
+    clock.after_the_lease()
+    await Drain(dialogue, database.factory).drain("webchat", SENDER)
+    assert said(database) == ["收到：甲", "请核对"]
 
 
 async def test_a_repeated_message_is_not_run_again(database, dialogue, clock):

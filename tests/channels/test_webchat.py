@@ -21,8 +21,8 @@ from yarl import URL
 
 from bot.channels import drain, remote_action
 from bot.channels.inward import for_dialogue, is_command
-from bot.channels.remote_action import ActionServerFailed
 from bot.channels.replies import Replies, Reply, normalise
+from bot.channels.turns import ActionServerFailed
 from bot.channels.webchat import WebChat
 from bot.services import inbox
 from bot.services.clock import now
@@ -176,7 +176,7 @@ def test_only_a_well_formed_choice_is_a_command(payload, command):
 
 
 def test_a_photo_names_its_file_and_text_beside_it_does_no_harm():
-    assert heard("image", "", attachment="tok-1") == '/inform_photo{"attachment": "tok-1"}'
+    assert heard("image", "", attachment="tok-1") == '/inform_photo{"attachment":"tok-1"}'
     assert heard("voice", "") == "[语音]"
 
 

@@ -410,7 +410,7 @@ async def test_notice_within_the_window_with_tappable_rating(house):
     row = house.rows(Outbox)[-1]
     assert (row.status, row.via) == ("sent", "客服消息")
     await house.emulator.tap(USER, "很满意")
-    assert house.dialogue.turns[-1][1] == '/ticket_rate{"number":"T1","rating":5}'
+    assert house.dialogue.turns[-1][1] == '/ticket_rate{"ticket_number":"T1","rating":5}'
 
 
 async def test_rating_by_a_digit_where_menus_are_not_allowed(house):
@@ -420,7 +420,7 @@ async def test_rating_by_a_digit_where_menus_are_not_allowed(house):
     await house.relay()
     assert "4. 没解决" in house.emulator.got(USER)[-1]
     await house.emulator.say(USER, "4")
-    assert house.dialogue.turns[-1][1] == '/ticket_reopen{"number":"T1"}'
+    assert house.dialogue.turns[-1][1] == '/ticket_reopen{"ticket_number":"T1"}'
 
 
 async def close_window(house: House) -> None:

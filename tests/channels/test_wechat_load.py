@@ -6,8 +6,8 @@ from bench.wechat import SMALL, Run
 
 
 @pytest.mark.stack
-@pytest.mark.timeout(300)
-async def test_each_message_once_each_answer_once_in_order(tmp_path):
-    result = await Run(SMALL, tmp_path).run()
+@pytest.mark.timeout(400)
+async def test_each_message_once_each_answer_once_in_order(trained_model, database, tmp_path):
+    result = await Run(SMALL, database, tmp_path, trained_model.parent).run()
     assert result.clean, result
     assert result.late > 0 and result.tries > result.messages
