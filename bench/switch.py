@@ -14,6 +14,8 @@ import asyncio
 import json
 import os
 import shutil
+import signal
+import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -220,6 +222,8 @@ def main() -> None:
     options.add_argument("--seconds", type=float, default=60)
     options.add_argument("--out", type=Path, default=RESULT)
     chosen = options.parse_args()
+    # Ended from outside, it still has processes to stop.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory(prefix="linli-bench-") as folder:
         result = run(Path(folder), chosen.rate, chosen.seconds)
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
