@@ -37,7 +37,11 @@ class NluModel:
         metadata, self._runner = load_predict_graph_runner(
             Path(self._folder.name), Path(archive), LocalModelStorage, DaskGraphRunner
         )
-        self._target = metadata.nlu_target
+        self._target = str(metadata.nlu_target)
+        nodes = metadata.predict_schema.nodes
+        # What a classifier is given: the messages as the last featurizer leaves them.
+        featurizers = [name for name in nodes if "Encoder" in name or "Featurizer" in name]
+        self._featurised = featurizers[-1] if featurizers else self._target
 
     @classmethod
     def newest(cls, folder: str | Path = "models") -> NluModel:
@@ -51,7 +55,21 @@ class NluModel:
             parses += self._batch(texts[start : start + BATCH])
         return parses
 
+    def featurise(self, texts: list[str]) -> list[Any]:
+        """Rasa messages of texts, with the features that the classifier would see."""
+        found: list[Any] = []
+        for start in range(0, len(texts), BATCH):
+            found += self._run(texts[start : start + BATCH], self._featurised)
+        return found
+
     def _batch(self, texts: list[str]) -> list[dict[str, Any]]:
+        empty = {"text": "", "intent": {"name": None, "confidence": 0.0}, "entities": []}
+        return [
+            {**empty, **message.as_dict(only_output_properties=True)}
+            for message in self._run(texts, self._target)
+        ]
+
+    def _run(self, texts: list[str], target: str) -> list[Any]:
         from rasa.core.channels.channel import UserMessage
         from rasa.engine.constants import PLACEHOLDER_MESSAGE, PLACEHOLDER_TRACKER
         from rasa.shared.core.trackers import DialogueStateTracker
@@ -60,6 +78,5 @@ class NluModel:
             PLACEHOLDER_MESSAGE: [UserMessage(text) for text in texts],
             PLACEHOLDER_TRACKER: DialogueStateTracker.from_events("evaluate", []),
         }
-        messages = self._runner.run(inputs=inputs, targets=[self._target])[self._target]
-        empty = {"text": "", "intent": {"name": None, "confidence": 0.0}, "entities": []}
-        return [{**empty, **message.as_dict(only_output_properties=True)} for message in messages]
+        found: list[Any] = self._runner.run(inputs=inputs, targets=[target])[target]
+        return found
