@@ -104,7 +104,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
             "bot.training.evaluate:main",
             "给模型打分",
             '文件每行一个 JSON：{"text": 居民的话, "label": 正确类别, "accept": [也算对的类别]}。\n'
-            "例：python -m bot evaluate data/regression/cases.jsonl --errors",
+            "例：python -m bot evaluate 我的句子.jsonl --errors",
             (
                 arg("path", metavar="文件.jsonl", help="带标注的句子"),
                 JSON,
