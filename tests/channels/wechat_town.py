@@ -92,7 +92,9 @@ def slowed(port: int, delay: Delay) -> web.Application:
     app = web.Application(client_max_size=32 * 1024**2)
 
     async def session(_app: web.Application) -> AsyncIterator[None]:
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as app["http"]:
+        # A connection a call: the server closes idle ones, maybe just as they are used again.
+        connector = aiohttp.TCPConnector(limit=0, force_close=True)
+        async with aiohttp.ClientSession(connector=connector) as app["http"]:
             yield
 
     async def forward(request: web.Request) -> web.Response:
