@@ -6,13 +6,32 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import bindparam, exists, insert, or_, select, update
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.sql.expression import Insert
 
 from bot.store.models import Outbox
 
 LEASE = dt.timedelta(seconds=60)
 RETRY_SECONDS = (5, 30, 120, 600, 3600)
+
+
+def _put() -> Insert:
+    """INSERT … SELECT … WHERE the key is new: one round trip, and built only once.
+
+    ON CONFLICT would do too, but SQLAlchemy 1.4 compiles such a statement anew at each run.
+    """
+    table = Outbox.__table__
+    names = [
+        "dedup_key", "recipient_kind", "recipient_id", "ticket_id", "kind", "payload", "next_at",
+        "created_at",
+    ]  # fmt: skip
+    row = {name: bindparam(name, type_=table.c[name].type) for name in names}
+    known = exists().where(table.c.dedup_key == row["dedup_key"])
+    return insert(table).from_select(names, select(*row.values()).where(~known))
+
+
+PUT = _put()
 
 
 @dataclass(frozen=True)
@@ -53,20 +72,17 @@ def put(
     not_before: dt.datetime | None = None,
 ) -> None:
     """Queue a message inside the caller's transaction; the same `dedup_key` is queued once."""
-    if session.scalar(select(Outbox.id).where(Outbox.dedup_key == dedup_key)) is not None:
-        return
-    session.add(
-        Outbox(
-            dedup_key=dedup_key,
-            recipient_kind=to,
-            recipient_id=recipient_id,
-            ticket_id=ticket_id,
-            kind=kind,
-            payload=payload,
-            next_at=not_before or at,
-            created_at=at,
-        )
-    )
+    row = {
+        "dedup_key": dedup_key,
+        "recipient_kind": to,
+        "recipient_id": recipient_id,
+        "ticket_id": ticket_id,
+        "kind": kind,
+        "payload": payload,
+        "next_at": not_before or at,
+        "created_at": at,
+    }
+    session.execute(PUT, row)
 
 
 def claim(factory: sessionmaker, *, now: dt.datetime, limit: int = 50) -> list[Delivery]:
