@@ -1,8 +1,10 @@
 """What dispatch and the sweep cost as the city grows: `python -m bench.dispatch_scale`.
 
 Fills SQLite and PostgreSQL with 5,000 grids and 50,000 members, then with ten times as many, and
-times the choice of an assignee (all queries included) for random places; then a sweep over 100,000
-open tickets of which some are due. Writes bench/results/dispatch_scale.json.
+times the choice of an assignee (all queries included) for random places; then two sweeps over
+100,000 open tickets. In each one ticket in a hundred is looked at: in the first none needs
+anything, in the second half are due a reminder to owner and lead, and half climb to somebody new.
+Writes bench/results/dispatch_scale.json.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from bot.store.base import Base, make_engine, make_session_factory
 from bot.store.models import Building, Member, OrgNode, Resident, ServiceItem, Ticket
 
 NOW = dt.datetime(2026, 11, 24, 10, tzinfo=SHANGHAI).astimezone(dt.timezone.utc)
+LATER = NOW + dt.timedelta(minutes=20)
 SKILLS = ["repair", "care", "mediation", "property", "utilities"]
 GRIDS_PER_COMMUNITY = 10
 ALWAYS: list[dict[str, Any]] = [{"days": [1, 2, 3, 4, 5, 6, 7], "start": "00:00", "end": "00:00"}]
@@ -85,19 +88,26 @@ def people(nodes: list[dict[str, Any]], rng: random.Random) -> Iterator[dict[str
 
 
 def tickets(count: int, groups: list[int], members: int, rng: random.Random) -> Iterator[dict]:
-    """Open tickets in work; one in a hundred has an alert due."""
+    """Open tickets: of two hundred, two are looked at by the sweep `NOW`, two more at `LATER`.
+
+    Of these, one has used 80 % of its time and one was taken by nobody.
+    """
+    day = dt.timedelta(days=1)
     for number in range(1, count + 1):
-        due = NOW - dt.timedelta(minutes=1) if number % 100 == 0 else NOW + dt.timedelta(days=1)
+        late, untaken = number % 200 == 50, number % 200 == 150
+        check = LATER if late or untaken else NOW if number % 100 == 0 else NOW + day
+        began = NOW - (6 * day if late else 3 * day)
         spot = rng.randrange(len(groups))
         yield {
             "number": f"LL-{number}", "idempotency_key": f"k{number}", "category": "housing",
             "item_key": "item", "description": "漏水", "clock_class": "normal",
-            "status": "in_progress", "level": "building_group", "node_id": groups[spot],
-            "origin_id": groups[spot] - 1, "building_id": spot + 1, "resident_id": 1,
-            "assignee_id": rng.randint(1, members), "created_at": NOW - dt.timedelta(days=3),
-            "clock_started_at": NOW - dt.timedelta(days=3), "accepted_at": NOW,
-            "contacted_at": NOW, "contact_due": NOW, "resolve_due": NOW + dt.timedelta(days=2),
-            "next_check_at": due, "version": 1,
+            "status": "dispatched" if untaken else "in_progress", "level": "building_group",
+            "node_id": groups[spot], "origin_id": groups[spot] - 1, "building_id": spot + 1,
+            "resident_id": 1, "assignee_id": rng.randint(1, members), "created_at": began,
+            "clock_started_at": began, "dispatched_at": began, "accept_due": began + day,
+            "accepted_at": None if untaken else began + day, "contacted_at": began + day,
+            "contact_due": began + day, "resolve_due": NOW + (day / 24 if late else 2 * day),
+            "next_check_at": check, "version": 1,
         }  # fmt: skip
 
 
@@ -168,14 +178,18 @@ def time_dispatch(factory: Any, buildings: list[int], runs: int) -> dict[str, fl
     }
 
 
-def time_sweep(factory: Any) -> dict[str, float]:
-    began, handled = time.perf_counter(), 0
+def time_sweep(factory: Any, at: dt.datetime) -> dict[str, float]:
+    began, busy, handled = time.perf_counter(), time.thread_time(), 0
     while True:
-        done = ladder.sweep(factory, NOW)
+        done = ladder.sweep(factory, at)
         handled += done
         if done == 0:
             break
-    return {"seconds": round(time.perf_counter() - began, 2), "handled": handled}
+    return {
+        "cpu_seconds": round(time.thread_time() - busy, 2),
+        "seconds": round(time.perf_counter() - began, 2),
+        "handled": handled,
+    }
 
 
 @contextmanager
@@ -208,13 +222,13 @@ def main() -> None:
             for kind, engine in made.items():
                 factory = make_session_factory(engine)
                 small = time_dispatch(factory, fill(engine, args.grids, args.tickets), args.runs)
-                sweep = time_sweep(factory)
+                idle, busy = time_sweep(factory, NOW), time_sweep(factory, LATER)
                 grown = fill(engine, args.grids * args.times, args.tickets)
                 large = time_dispatch(factory, grown, args.runs)
                 ratio = round(large["median_ms"] / small["median_ms"], 2)
                 result[kind] = {
                     "dispatch": small, f"dispatch_{args.times}x": large, "ratio": ratio,
-                    "sweep": sweep,
+                    "sweep": idle, "sweep_with_work": busy,
                 }  # fmt: skip
                 print(kind, json.dumps(result[kind]), flush=True)
     finally:
