@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import case, func, or_, select
+from sqlalchemy import Integer, bindparam, case, func, literal_column, or_, select
 from sqlalchemy.orm import Session
 
 from bot.domain import dispatch, sla
@@ -17,6 +17,9 @@ from bot.services import outbox, wording
 from bot.services.clock import CALENDAR
 from bot.store.models import Assignment, Building, Member, OrgNode, Ticket
 
+# Statements are built once, with parameters: to build one costs more than to run it. Constants
+# stand in the text, because a bound list is expanded anew at each run.
+OPEN_NAMES = [literal_column(f"'{name}'") for name in sorted(s.value for s in OPEN)]
 LOAD = case(
     (Ticket.status == Status.SUSPENDED.value, dispatch.WAITING),
     *((Ticket.clock_class == name, weight) for name, weight in dispatch.WORK.items()),
@@ -25,39 +28,55 @@ LOAD = case(
 # Weight of the open tickets on a member's desk; with the member, to save a round trip.
 OPEN_WORK = (
     select(func.coalesce(func.sum(LOAD), 0.0))
-    .where(Ticket.assignee_id == Member.id, Ticket.status.in_([s.value for s in OPEN]))
+    .where(Ticket.assignee_id == Member.id, Ticket.status.in_(OPEN_NAMES))
     .correlate(Member)
     .scalar_subquery()
 )
-MEMBER_COLUMNS = (
-    Member.id,
-    Member.name,
-    Member.role,
-    Member.skills,
-    Member.capacity,
-    Member.duty,
-    Member.leave,
-    Member.last_assigned_at,
-    Member.building_id,
-    OrgNode.name.label("node_name"),
-    OrgNode.level.label("node_level"),
-    OPEN_WORK.label("load"),
+# Columns, not objects: half the cost, and a dispatch reads dozens of members.
+MEMBERS = (
+    select(
+        Member.id,
+        Member.name,
+        Member.role,
+        Member.skills,
+        Member.capacity,
+        Member.duty,
+        Member.leave,
+        Member.last_assigned_at,
+        Member.building_id,
+        OrgNode.name.label("node_name"),
+        OrgNode.level.label("node_level"),
+        OPEN_WORK.label("load"),
+    )
+    .join(OrgNode, Member.node_id == OrgNode.id)
+    .where(Member.active, OrgNode.active, Member.role != Role.DEPARTMENT_STAFF.value)
+    .order_by(Member.id)
 )
-HIDDEN_ROLES = (Role.DEPARTMENT_STAFF.value,)
+NODE = bindparam("node", type_=Integer)
+MEMBERS_AT = MEMBERS.where(OrgNode.id == NODE)
+# By parent and not by path: an index serves it in every database.
+MEMBERS_AT_AND_BELOW = MEMBERS.where(or_(OrgNode.id == NODE, OrgNode.parent_id == NODE))
 
 
-def ancestors(session: Session, node: OrgNode) -> list[OrgNode]:
+def _upwards() -> Any:
+    """SELECT of a node and those above it, the nearest first."""
+    tree = OrgNode.__table__
+    way = select(tree.c.id, tree.c.parent_id).where(tree.c.id == NODE).cte("way", recursive=True)
+    way = way.union_all(select(tree.c.id, tree.c.parent_id).where(tree.c.id == way.c.parent_id))
+    return (
+        select(OrgNode).join(way, OrgNode.id == way.c.id).order_by(func.length(OrgNode.path).desc())
+    )
+
+
+UPWARDS = _upwards()
+
+
+def ancestors(session: Session, node_id: int) -> list[OrgNode]:
     """The node and those above it, nearest first; the tree is read once a session."""
     known = session.info.setdefault("ancestors", {})
-    if node.path not in known:
-        known[node.path] = _ancestors(session, node)
-    return list(known[node.path])
-
-
-def _ancestors(session: Session, node: OrgNode) -> list[OrgNode]:
-    ids = [int(part) for part in node.path.strip("/").split("/") if part]
-    by_id = {n.id: n for n in session.scalars(select(OrgNode).where(OrgNode.id.in_(ids)))}
-    return [by_id[i] for i in reversed(ids) if i in by_id]
+    if node_id not in known:
+        known[node_id] = session.scalars(UPWARDS, {"node": node_id}).all()
+    return list(known[node_id])
 
 
 def street(session: Session) -> OrgNode:
@@ -74,10 +93,8 @@ def origin(session: Session, building: Building | None) -> OrgNode:
     """Where a matter arises: the building's grid, or the street when no place is known."""
     if building is None:
         return street(session)
-    for node in ancestors(session, building.node):
-        if node.level == Level.GRID.value:
-            return node
-    return building.node
+    above = ancestors(session, building.node_id)
+    return next((node for node in above if node.level == Level.GRID.value), above[0])
 
 
 def level_of(node: OrgNode) -> Level:
@@ -89,15 +106,16 @@ def _level(name: str) -> Level:
     return Level.STREET if name == "department" else Level(name)
 
 
-def _history(session: Session, ticket: Ticket) -> dict[str, set[int]]:
+def _history(session: Session, ticket: Ticket, suggested: int | None) -> dict[str, set[int]]:
+    knows = set() if suggested is None else {suggested}
     if ticket.dispatched_at is None:  # nobody has had it yet
-        return {"returned": set(), "knows": set()}
+        return {"returned": set(), "knows": knows}
     rows = session.execute(
         select(Assignment.member_id, Assignment.outcome).where(Assignment.ticket_id == ticket.id)
     ).all()
     return {
         "returned": {m for m, outcome in rows if outcome == "returned"},
-        "knows": {m for m, outcome in rows if outcome in {"accepted", "done"}},
+        "knows": knows | {m for m, outcome in rows if outcome in {"accepted", "done"}},
     }
 
 
@@ -113,26 +131,12 @@ def _parties(ticket: Ticket) -> set[int]:
 
 
 def candidates(
-    session: Session, node: OrgNode, ticket: Ticket, at: dt.datetime, suggested: int | None = None
+    session: Session, node: OrgNode, ticket: Ticket, at: dt.datetime, history: dict[str, set[int]]
 ) -> tuple[Candidate, ...]:
-    """Members standing at `node` (and, under a building group, its household centres).
-
-    `suggested` was named by the one who gave the ticket back, and counts as knowing the case.
-    """
-    where = [Member.active, OrgNode.active, Member.role.notin_(HIDDEN_ROLES)]
-    if node.level == Level.BUILDING_GROUP.value:
-        # By parent and not by path: an index serves it in every database.
-        where.append(or_(OrgNode.id == node.id, OrgNode.parent_id == node.id))
-    else:
-        where.append(OrgNode.id == node.id)
-    # Columns, not objects: half the cost, and a dispatch reads dozens of members.
-    members = session.execute(
-        select(*MEMBER_COLUMNS)
-        .join(OrgNode, Member.node_id == OrgNode.id)
-        .where(*where)
-        .order_by(Member.id)
-    ).all()
-    history = _history(session, ticket)
+    """Members standing at `node` (and, under a building group, its household centres)."""
+    with_below = node.level == Level.BUILDING_GROUP.value
+    statement = MEMBERS_AT_AND_BELOW if with_below else MEMBERS_AT
+    members = session.execute(statement, {"node": node.id}).all()
     later = _from_opening(members, ticket, at)
     return tuple(
         Candidate(
@@ -150,7 +154,7 @@ def candidates(
             # In a dispute a neighbour of the same building is too close to judge it.
             is_party=is_party(m, ticket),
             returned=m.id in history["returned"],
-            knows_case=m.id in history["knows"] or m.id == suggested,
+            knows_case=m.id in history["knows"],
         )
         for m in members
     )
@@ -176,13 +180,17 @@ def _from_opening(
 def rungs(
     session: Session, ticket: Ticket, start: Level, at: dt.datetime, suggested: int | None = None
 ) -> Iterator[Rung]:
-    """Levels from `start` to the street that exist above the ticket's place."""
-    base = ticket.building.node if ticket.building else ticket.origin
+    """Levels from `start` to the street that exist above the ticket's place.
+
+    `suggested` was named by the one who gave the ticket back, and counts as knowing the case.
+    """
+    base = ticket.building.node_id if ticket.building else ticket.origin.id
+    history = _history(session, ticket, suggested)
     for node in ancestors(session, base):
         level = level_of(node)
         if rank(level) < rank(start):
             continue
-        yield Rung(level, node.id, node.name, candidates(session, node, ticket, at, suggested))
+        yield Rung(level, node.id, node.name, candidates(session, node, ticket, at, history))
 
 
 def start_level(item_level: str, urgency: str) -> Level:

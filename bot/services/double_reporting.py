@@ -107,7 +107,7 @@ def post(
         member = session.get(Member, member_id)
         if member is None or Role(member.role) not in LEAD_ROLES:
             raise NotAllowed()
-        above = dispatching.ancestors(session, member.node)
+        above = dispatching.ancestors(session, member.node_id)
         node = next((n for n in above if n.level == Level.COMMUNITY.value), None)
         if node is None:
             raise BadInput("请由社区或网格发布心愿。")

@@ -87,7 +87,7 @@ def community_of(factory: sessionmaker, building_id: int) -> tuple[str, str] | N
 
 
 def _community(session: Session, node: OrgNode) -> OrgNode | None:
-    above = dispatching.ancestors(session, node)
+    above = dispatching.ancestors(session, node.id)
     return next((n for n in above if n.level == Level.COMMUNITY.value), None)
 
 

@@ -258,7 +258,7 @@ def raise_in_place(
     session: Session, ticket: Ticket, now: dt.datetime, why: str, to: Level | None = None
 ) -> None:
     """One level up (or to level `to`) while the owner stays; a lead there becomes co-owner."""
-    nodes = dispatching.ancestors(session, session.get(OrgNode, ticket.node_id))[1:]
+    nodes = dispatching.ancestors(session, ticket.node_id)[1:]
     nodes = [n for n in nodes if to is None or n.level == to.value]
     if not nodes:
         return

@@ -71,9 +71,9 @@ def _tell_deciders(
     session: Session, ticket: Ticket, event: TicketEvent, text: str, now: dt.datetime
 ) -> None:
     """Queue a message to those who may decide it, at the nearest node where there is one."""
-    street = dispatching.street(session)
     declined_by = _declined_by(session, ticket)
-    for node in dispatching.ancestors(session, declined_by.node if declined_by else street):
+    lowest = declined_by.node_id if declined_by else dispatching.street(session).id
+    for node in dispatching.ancestors(session, lowest):
         leads = session.scalars(select(Member).where(Member.node_id == node.id, Member.active))
         deciders = [lead for lead in leads if appeals.decides(session, ticket, lead)]
         for member in deciders:

@@ -85,7 +85,7 @@ def _in_area(session: Session, member_id: int, building_id: int) -> None:
 
 def _area(session: Session, member: Member) -> str:
     """Path of the member's area; a household centre may help all of its building group."""
-    above = dispatching.ancestors(session, member.node)
+    above = dispatching.ancestors(session, member.node_id)
     return next(str(n.path) for n in above if n.level != "household_centre")
 
 

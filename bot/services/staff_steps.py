@@ -155,7 +155,7 @@ def _suggested(session: Session, words: str) -> int | None:
 def _lock(session: Session, ticket: Ticket, now: dt.datetime) -> None:
     ticket.locked, ticket.assignee = True, None
     ticket.next_check_at = sla.LADDER[Level.COMMUNITY].after(now, CALENDAR)
-    nodes = [n for n in dispatching.ancestors(session, ticket.node) if n.level == "community"]
+    nodes = [n for n in dispatching.ancestors(session, ticket.node_id) if n.level == "community"]
     node = nodes[0] if nodes else dispatching.street(session)
     ticket.node_id, ticket.level = node.id, node.level
     for member in session.scalars(
@@ -237,7 +237,7 @@ def _target(session: Session, key: str, by: Member, ticket: Ticket) -> Member:
 
 def _community_path(session: Session, node: OrgNode) -> str | None:
     """Path of the community in or above a node; None at the street and in departments."""
-    above = dispatching.ancestors(session, node)
+    above = dispatching.ancestors(session, node.id)
     return next((n.path for n in above if n.level == Level.COMMUNITY.value), None)
 
 
