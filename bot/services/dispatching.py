@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Integer, bindparam, case, func, literal_column, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from bot.domain import dispatch, sla
 from bot.domain.dispatch import Candidate, Decision, Need, Rung
@@ -59,13 +59,16 @@ MEMBERS_AT_AND_BELOW = MEMBERS.where(or_(OrgNode.id == NODE, OrgNode.parent_id =
 
 
 def _upwards() -> Any:
-    """SELECT of a node and those above it, the nearest first."""
+    """SELECT of a node and those above it, the nearest first.
+
+    The rows come from the recursion itself: joined to the table once more, PostgreSQL, which takes
+    a recursion for a hundred rows, would read the whole tree.
+    """
     tree = OrgNode.__table__
-    way = select(tree.c.id, tree.c.parent_id).where(tree.c.id == NODE).cte("way", recursive=True)
-    way = way.union_all(select(tree.c.id, tree.c.parent_id).where(tree.c.id == way.c.parent_id))
-    return (
-        select(OrgNode).join(way, OrgNode.id == way.c.id).order_by(func.length(OrgNode.path).desc())
-    )
+    way = select(tree).where(tree.c.id == NODE).cte("way", recursive=True)
+    way = way.union_all(select(tree).where(tree.c.id == way.c.parent_id))
+    node = aliased(OrgNode, way)
+    return select(node).order_by(func.length(node.path).desc())
 
 
 UPWARDS = _upwards()
