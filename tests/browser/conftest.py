@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from bot.services import clock
+from tests.databases import Database
+from tests.desk_server import Desk, serve
+from tests.people import MORNING
 
 expect.set_options(timeout=20_000)  # ms; an upper bound for a busy machine, not a wait
 PHONE = {"width": 390, "height": 844}
@@ -75,3 +82,16 @@ def shot(tmp_path: Path) -> Callable[[Page, str], None]:
         page.screenshot(path=folder / f"{name}.png")
 
     return take
+
+
+@pytest.fixture
+def morning_desk(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Desk]:
+    """The real application on both databases, on a Tuesday morning; its clock runs on."""
+    started = time.monotonic()
+    monkeypatch.setattr(
+        clock, "now", lambda: MORNING + dt.timedelta(seconds=time.monotonic() - started)
+    )
+    with serve(database, tmp_path) as served:
+        yield served

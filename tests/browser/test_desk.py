@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,24 +10,17 @@ from playwright.sync_api import Page, expect
 
 from bot.services import clock, resident_steps, residents
 from tests.browser.staff import log_in
-from tests.databases import Database
 from tests.desk_client import photo
-from tests.desk_server import Desk, serve
-from tests.people import MORNING, kinds, open_ticket, resident, start_work, ticket
+from tests.desk_server import Desk
+from tests.people import kinds, open_ticket, resident, start_work, ticket
 
 pytestmark = pytest.mark.browser
 Shot = Callable[[Page, str], None]
 
 
 @pytest.fixture
-def desk(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    """The real application, on a Tuesday morning."""
-    started = time.monotonic()
-    monkeypatch.setattr(
-        clock, "now", lambda: MORNING + dt.timedelta(seconds=time.monotonic() - started)
-    )
-    with serve(database, tmp_path) as served:
-        yield served
+def desk(morning_desk: Desk) -> Desk:
+    return morning_desk
 
 
 def test_a_task_arrives_live_and_is_worked_on_to_the_end(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from bot.worker import relay
 from tests.browser.staff import log_in
 from tests.databases import Database
 from tests.desk_client import photo
-from tests.desk_server import Desk, Reply, Script, say, serve
+from tests.desk_server import Desk, Reply, Script, say
 from tests.people import MORNING
 
 pytestmark = pytest.mark.browser
@@ -30,14 +29,8 @@ Shot = Callable[[Page, str], None]
 
 
 @pytest.fixture
-def desk(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    """The real application, on a Tuesday morning."""
-    started = time.monotonic()
-    monkeypatch.setattr(
-        clock, "now", lambda: MORNING + dt.timedelta(seconds=time.monotonic() - started)
-    )
-    with serve(database, tmp_path) as served:
-        yield served
+def desk(morning_desk: Desk) -> Desk:
+    return morning_desk
 
 
 def test_a_building_head_files_for_an_elder(

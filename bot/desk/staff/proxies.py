@@ -7,12 +7,12 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.desk.keys import FACTORY, SETTINGS
+from bot.desk.keys import FACTORY
 from bot.desk.staff.access import staff_of
-from bot.desk.staff.forms import Form
+from bot.desk.staff.forms import Form, store_photo
 from bot.desk.staff.render import new_token, render, tell
 from bot.domain.errors import BadInput, LinliError
-from bot.services import attachments, clock, proxy
+from bot.services import clock, proxy
 from bot.services.intake import Opened
 from bot.services.proxy import ForSomeone
 from bot.store import catalogue
@@ -63,7 +63,7 @@ async def file(request: web.Request) -> web.StreamResponse:
     try:
         person = _person(values)
         values["photos"] += tuple(
-            [await asyncio.to_thread(_store, request, data) for data in sent.photos]
+            [await asyncio.to_thread(store_photo, request, data) for data in sent.photos]
         )
         opened = await asyncio.to_thread(_file, request, person, values, token)
     except LinliError as error:
@@ -85,17 +85,6 @@ def _person(values: dict[str, Any]) -> ForSomeone:
         phone=values["phone"] or None,
         unit=values["unit"].upper() or None,
         room=values["room"].upper() or None,
-    )
-
-
-def _store(request: web.Request, data: bytes) -> str:
-    photo = attachments.clean_photo(data)
-    return attachments.store(
-        request.app[FACTORY],
-        request.app[SETTINGS].attachments_dir,
-        photo,
-        clock.now(),
-        member_id=staff_of(request).id,
     )
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.desk.keys import FACTORY, SETTINGS
+from bot.desk.keys import FACTORY
 from bot.desk.staff.access import staff_of
-from bot.desk.staff.forms import Form
+from bot.desk.staff.forms import Form, store_photo
 from bot.desk.staff.render import new_token, render, tell, wants_fragment
 from bot.desk.staff.step_form import StepForm, Values
 from bot.desk.staff.step_forms import FORMS, form_for
@@ -18,7 +18,7 @@ from bot.desk.staff.ticket import show
 from bot.desk.staff.words import ascii_json
 from bot.domain.errors import BadInput, Conflict, LinliError, NotFound, WrongState
 from bot.domain.status import Step
-from bot.services import attachments, clock, members, ticket_page
+from bot.services import clock, members, ticket_page
 from bot.services.once import DoneBefore, once
 from bot.store import co_tasks
 
@@ -148,19 +148,8 @@ async def _with_photos(request: web.Request, form: StepForm, sent: Form, values:
     # Nobody may fill the disk who cannot take the step.
     if form.step not in (await _page(request)).steps:
         raise WrongState()
-    tokens = [await asyncio.to_thread(_store, request, data) for data in sent.photos]
+    tokens = [await asyncio.to_thread(store_photo, request, data) for data in sent.photos]
     return _values(sent, (*values.photos, *tokens))
-
-
-def _store(request: web.Request, data: bytes) -> str:
-    photo = attachments.clean_photo(data)
-    return attachments.store(
-        request.app[FACTORY],
-        request.app[SETTINGS].attachments_dir,
-        photo,
-        clock.now(),
-        member_id=staff_of(request).id,
-    )
 
 
 async def _confirm(
