@@ -18,6 +18,11 @@ MENU = [
 ]
 
 
+def _odd(turn: Turn) -> str | None:
+    """The response to typed signs that hold no words, whatever the model makes of them."""
+    return None if turn.typed.tapped else words.odd_input(turn.typed.text)
+
+
 class ActionGreet(LinliAction):
     """First use: what it can do, privacy in a line, and where the resident lives."""
 
@@ -25,7 +30,10 @@ class ActionGreet(LinliAction):
     intents = ("greet",)
 
     async def answer(self, turn: Turn) -> Events:
-        """A newcomer is asked for the home; others are greeted."""
+        """A newcomer is asked for the home; others are greeted. Smileys alone are no greeting."""
+        if odd := _odd(turn):
+            turn.say(odd)
+            return []
         profile = await turn.profile()
         if profile.building_id is None and not turn.slot("greeted"):
             await home.ask_estate(turn, "utter_welcome")
@@ -70,7 +78,7 @@ class ActionSmallTalk(LinliAction):
         if words.asks_when(turn.typed.text) and await picking.pick(turn, OPEN_STATES):
             return await ROUTES["ticket_status"].answer(turn)
         if not turn.typed.tapped:
-            fixed = words.short_word(turn.typed.text) or words.odd_input(turn.typed.text)
+            fixed = words.short_word(turn.typed.text) or _odd(turn)
         names = {"bot_challenge": "utter_bot"}
         turn.say(fixed or names.get(turn.reading.intent, f"utter_{turn.reading.intent}"))
         return []
@@ -131,7 +139,7 @@ class ActionAffirm(LinliAction):
             return await intake.submit(turn, draft)
         if turn.typed.tapped:
             return await intake.already_filed(turn)
-        turn.say("utter_ok")
+        turn.say(_odd(turn) or "utter_ok")
         return []
 
 
