@@ -17,6 +17,7 @@ from bot.nlu.normaliser import FULL_TEXT
 from bot.nlu.reading import READING, Reading
 
 DANGER, URGENT, NORMAL = "danger", "urgent", "normal"
+PLAIN = 0.8
 
 # Words that mean danger now, by kind.
 _ALARMS = (
@@ -95,8 +96,12 @@ def danger(text: str, reading: Reading, likely: float, sure: float) -> bool:
         return reading.alarm >= (sure if alarm else 0.95) or certain >= 0.85
     if certain >= 0.5:
         return True
-    talk = reading.item is None  # chatter must be more alarming than a matter
-    return alarm or reading.alarm >= (sure + likely) / 2 or (not talk and reading.alarm >= likely)
+    if alarm:
+        return True
+    # Chatter must be more alarming than a matter, and 「停水了」, plainly a matter, more than both.
+    plain = reading.item is not None and reading.confidence >= PLAIN
+    talk = reading.item is None
+    return reading.alarm >= (sure if plain else (sure + likely) / 2 if talk else likely)
 
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.ENTITY_EXTRACTOR, is_trainable=False)

@@ -8,10 +8,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import BodyPartReader, MultipartReader, web
 
-from bot.desk.keys import FACTORY, SETTINGS
-from bot.desk.staff.access import staff_of
 from bot.domain.errors import BadInput
-from bot.services import attachments, clock
 from bot.services.attachments import MAX_BYTES
 
 MAX_FIELDS = 64 * 1024  # bytes of all fields together
@@ -100,14 +97,3 @@ async def _read(part: BodyPartReader, limit: int, words: str) -> bytes:
         if len(data) > limit:
             raise BadInput(words)
     return bytes(data)
-
-
-def store_photo(request: web.Request, data: bytes) -> str:
-    """Keep a photo that a member sent, cleaned; its token. BadInput where it is none."""
-    return attachments.store(
-        request.app[FACTORY],
-        request.app[SETTINGS].attachments_dir,
-        attachments.clean_photo(data),
-        clock.now(),
-        member_id=staff_of(request).id,
-    )

@@ -8,8 +8,9 @@ from typing import Any
 from aiohttp import web
 
 from bot.desk.keys import FACTORY
+from bot.desk.staff import photos
 from bot.desk.staff.access import staff_of
-from bot.desk.staff.forms import Form, store_photo
+from bot.desk.staff.forms import Form
 from bot.desk.staff.render import new_token, render, tell
 from bot.domain.errors import BadInput, LinliError
 from bot.services import clock, proxy
@@ -63,7 +64,7 @@ async def file(request: web.Request) -> web.StreamResponse:
     try:
         person = _person(values)
         values["photos"] += tuple(
-            [await asyncio.to_thread(store_photo, request, data) for data in sent.photos]
+            [await asyncio.to_thread(photos.store, request, data) for data in sent.photos]
         )
         opened = await asyncio.to_thread(_file, request, person, values, token)
     except LinliError as error:

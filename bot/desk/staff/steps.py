@@ -9,8 +9,9 @@ from typing import Any
 from aiohttp import web
 
 from bot.desk.keys import FACTORY
+from bot.desk.staff import photos
 from bot.desk.staff.access import staff_of
-from bot.desk.staff.forms import Form, store_photo
+from bot.desk.staff.forms import Form
 from bot.desk.staff.render import new_token, render, tell, wants_fragment
 from bot.desk.staff.step_form import StepForm, Values
 from bot.desk.staff.step_forms import FORMS, form_for
@@ -148,7 +149,7 @@ async def _with_photos(request: web.Request, form: StepForm, sent: Form, values:
     # Nobody may fill the disk who cannot take the step.
     if form.step not in (await _page(request)).steps:
         raise WrongState()
-    tokens = [await asyncio.to_thread(store_photo, request, data) for data in sent.photos]
+    tokens = [await asyncio.to_thread(photos.store, request, data) for data in sent.photos]
     return _values(sent, (*values.photos, *tokens))
 
 
