@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Integer, bindparam, case, func, literal_column, or_, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session, aliased, joinedload
 
 from bot.domain import dispatch, sla
 from bot.domain.dispatch import Candidate, Decision, Need, Rung
@@ -51,6 +51,7 @@ MEMBERS = (
     .join(OrgNode, Member.node_id == OrgNode.id)
     .where(Member.active, OrgNode.active, Member.role != Role.DEPARTMENT_STAFF.value)
     .order_by(Member.id)
+    .execution_options(autoflush=False)  # `place` has written what was given to whom
 )
 NODE = bindparam("node", type_=Integer)
 MEMBERS_AT = MEMBERS.where(OrgNode.id == NODE)
@@ -68,7 +69,9 @@ def _upwards() -> Any:
     way = select(tree).where(tree.c.id == NODE).cte("way", recursive=True)
     way = way.union_all(select(tree).where(tree.c.id == way.c.parent_id))
     node = aliased(OrgNode, way)
-    return select(node).order_by(func.length(node.path).desc())
+    # No step changes the tree, so none needs to be written first.
+    nearest_first = select(node).order_by(func.length(node.path).desc())
+    return nearest_first.execution_options(autoflush=False)
 
 
 UPWARDS = _upwards()
@@ -109,16 +112,13 @@ def _level(name: str) -> Level:
     return Level.STREET if name == "department" else Level(name)
 
 
-def _history(session: Session, ticket: Ticket, suggested: int | None) -> dict[str, set[int]]:
-    knows = set() if suggested is None else {suggested}
-    if ticket.dispatched_at is None:  # nobody has had it yet
-        return {"returned": set(), "knows": knows}
-    rows = session.execute(
-        select(Assignment.member_id, Assignment.outcome).where(Assignment.ticket_id == ticket.id)
-    ).all()
+def _history(ticket: Ticket, suggested: int | None) -> dict[str, set[int]]:
+    # Nobody has had a new one yet: no need to ask the database.
+    rows = ticket.assignments if ticket.dispatched_at else []
+    knew = {row.member_id for row in rows if row.outcome in {"accepted", "done"}}
     return {
-        "returned": {m for m, outcome in rows if outcome == "returned"},
-        "knows": knows | {m for m, outcome in rows if outcome in {"accepted", "done"}},
+        "returned": {row.member_id for row in rows if row.outcome == "returned"},
+        "knows": knew if suggested is None else knew | {suggested},
     }
 
 
@@ -188,7 +188,7 @@ def rungs(
     `suggested` was named by the one who gave the ticket back, and counts as knowing the case.
     """
     base = ticket.building.node_id if ticket.building else ticket.origin.id
-    history = _history(session, ticket, suggested)
+    history = _history(ticket, suggested)
     for node in ancestors(session, base):
         level = level_of(node)
         if rank(level) < rank(start):
@@ -240,7 +240,8 @@ def place(
     rejected: list[dict[str, str]] | None = None,
 ) -> None:
     """Put the ticket before `member_id`, record why, and tell the member."""
-    member = session.get(Member, member_id)
+    with session.no_autoflush:
+        member = session.get(Member, member_id, options=[joinedload(Member.node)])
     ticket.assignee, ticket.node_id, ticket.level = member, node_id, level.value
     ticket.status = Status.DISPATCHED.value
     ticket.dispatched_at = at
@@ -248,34 +249,29 @@ def place(
     ticket.next_check_at = ticket.accept_due
     member.last_assigned_at = at
     row = Assignment(
-        ticket_id=ticket.id,
         member_id=member_id,
         level=level.value,
         reason=reason,
         rejected=rejected or [],
         assigned_at=at,
     )
-    session.add(row)
-    session.flush()
+    ticket.assignments.append(row)
+    session.flush()  # the next choice counts this ticket
     outbox.put(
         session,
         to="member",
         recipient_id=member_id,
         kind="task_card",
         payload={"text": wording.task(ticket, reason), "number": ticket.number},
-        dedup_key=f"task:{row.id}",
+        dedup_key=f"task:{ticket.id}:{len(ticket.assignments)}",
         at=at,
         ticket_id=ticket.id,
     )
 
 
-def end_assignment(session: Session, ticket: Ticket, outcome: str, at: dt.datetime) -> None:
+def end_assignment(ticket: Ticket, outcome: str, at: dt.datetime) -> None:
     """Close the current assignment row with its outcome."""
-    row = session.scalar(
-        select(Assignment)
-        .where(Assignment.ticket_id == ticket.id, Assignment.ended_at.is_(None))
-        .order_by(Assignment.id.desc())
-        .limit(1)
-    )
-    if row is not None:
-        row.ended_at, row.outcome = at, outcome
+    for row in reversed(ticket.assignments):
+        if row.ended_at is None:
+            row.ended_at, row.outcome = at, outcome
+            return

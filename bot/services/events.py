@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import secrets
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -25,7 +26,7 @@ def record(
     note: str = "",
     data: dict[str, Any] | None = None,
 ) -> TicketEvent:
-    """Add one line of history; flushed, so that it has an id."""
+    """Add one line of history. It has its id only after the next flush, its `reference` at once."""
     event = TicketEvent(
         ticket_id=ticket.id,
         at=at,
@@ -38,8 +39,8 @@ def record(
         note=note,
         data=data or {},
     )
+    event.reference = secrets.token_hex(8)
     session.add(event)
-    session.flush()
     return event
 
 

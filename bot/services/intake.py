@@ -27,6 +27,7 @@ from bot.store.models import (
     Resident,
     ServiceItem,
     Ticket,
+    TicketEvent,
 )
 
 MAX_DESCRIPTION = 4000
@@ -152,7 +153,7 @@ def _create(session: Session, draft: Draft, key: str, now: dt.datetime) -> Opene
     session.flush()
     by, by_id = ("member", draft.filed_by_id) if draft.filed_by_id else ("resident", resident.id)
     event = record(session, ticket, Step.SUBMIT, by, by_id, now, note=ticket.description)
-    _attach(session, ticket, event.id, draft)
+    _attach(session, ticket, event, draft)
     start = dispatching.start_level(item.start_level, urgency)
     decision = dispatching.assign(session, ticket, start, now)
     record(
@@ -170,7 +171,8 @@ def _create(session: Session, draft: Draft, key: str, now: dt.datetime) -> Opene
     return _opened(session, ticket, told)
 
 
-def _attach(session: Session, ticket: Ticket, event_id: int, draft: Draft) -> None:
+def _attach(session: Session, ticket: Ticket, event: TicketEvent, draft: Draft) -> None:
+    session.flush()  # the event needs its id
     own = Attachment.resident_id == draft.resident_id
     if draft.filed_by_id is not None:  # the photos are those of who filed it
         own = Attachment.member_id == draft.filed_by_id
@@ -181,7 +183,7 @@ def _attach(session: Session, ticket: Ticket, event_id: int, draft: Draft) -> No
             Attachment.ticket_id.is_(None),
         )
     ):
-        row.ticket_id, row.event_id = ticket.id, event_id
+        row.ticket_id, row.event_id = ticket.id, event.id
 
 
 def tell_level_above(session: Session, ticket: Ticket, now: dt.datetime) -> tuple[str, ...]:

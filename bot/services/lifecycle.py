@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, literal_column, select
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -22,6 +22,22 @@ from bot.store.models_life import CoTask, Suspension
 from bot.store.scope import visible_to
 
 MAX_NOTE = 1000
+# Built once, as in dispatching.
+CHILDREN = (
+    select(Ticket)
+    .where(Ticket.parent_id == bindparam("parent"), Ticket.status == Status.DUPLICATE.value)
+    .order_by(Ticket.id)
+)
+LEADS = (
+    select(Member)
+    .where(
+        Member.node_id == bindparam("node"),
+        Member.active,
+        Member.role.in_([literal_column(f"'{role.value}'") for role in LEAD_ROLES]),
+    )
+    .order_by(Member.id)
+    .execution_options(autoflush=False)  # no step changes who leads
+)
 
 
 def actors(session: Session, ticket: Ticket, member: Member) -> frozenset[Actor]:
@@ -103,14 +119,14 @@ def notice(
     # A choice names the resident's own ticket, so those with a merged one do not get it.
     offered = wording.tap(appeal, "ticket_appeal", ticket_number=ticket.number)
     own = {**extra, "buttons": [offered]} if appeal else extra
-    _put_notice(session, ticket, text, now, f"notice:{event.id}", own, ticket.status)
+    _put_notice(session, ticket, text, now, f"notice:{event.reference}", own, ticket.status)
     for child in children_of(session, ticket):
         words = wording.merged(child, ticket)
-        key = f"notice:{event.id}:{child.id}"
+        key = f"notice:{event.reference}:{child.id}"
         _put_notice(session, child, words, now, key, extra, ticket.status)
     if ticket.filed_by_id:
         proxy = session.get(Member, ticket.filed_by_id)
-        alert(session, ticket, proxy, f"【代办】{text}", now, f"proxy:{event.id}")
+        alert(session, ticket, proxy, f"【代办】{text}", now, f"proxy:{event.reference}")
 
 
 def _put_notice(
@@ -136,13 +152,7 @@ def _put_notice(
 
 def children_of(session: Session, ticket: Ticket) -> list[Ticket]:
     """Tickets merged into this one."""
-    return list(
-        session.scalars(
-            select(Ticket)
-            .where(Ticket.parent_id == ticket.id, Ticket.status == Status.DUPLICATE.value)
-            .order_by(Ticket.id)
-        )
-    )
+    return session.scalars(CHILDREN, {"parent": ticket.id}).all()
 
 
 def move(
@@ -169,7 +179,7 @@ def alert_assignee(
 ) -> None:
     """Queue a message to whoever has the ticket."""
     if ticket.assignee is not None:
-        alert(session, ticket, ticket.assignee, text, now, f"member:{event.id}")
+        alert(session, ticket, ticket.assignee, text, now, f"member:{event.reference}")
 
 
 def alert(
@@ -202,14 +212,8 @@ def tell_superiors(
 ) -> None:
     """Queue a message to the leads one level above where the ticket stands."""
     node = session.get(OrgNode, ticket.node_id)
-    for member in session.scalars(
-        select(Member).where(
-            Member.node_id == (node.parent_id or node.id),
-            Member.active,
-            Member.role.in_([r.value for r in LEAD_ROLES]),
-        )
-    ):
-        alert(session, ticket, member, text, now, f"superior:{event.id}:{member.id}")
+    for member in session.scalars(LEADS, {"node": node.parent_id or node.id}):
+        alert(session, ticket, member, text, now, f"superior:{event.reference}:{member.id}")
 
 
 def raise_level(
@@ -226,7 +230,7 @@ def raise_level(
         raise WrongState("已经在街道一级，不能再上报。")
     event = move(session, ticket, Step.ESCALATE, as_, who, now, note)
     end_pause(session, ticket, now)
-    dispatching.end_assignment(session, ticket, "escalated", now)
+    dispatching.end_assignment(ticket, "escalated", now)
     dispatching.assign(session, ticket, higher, now)
     notice(session, ticket, event, wording.escalated(ticket), now)
 
@@ -272,18 +276,10 @@ def raise_in_place(
 
 def share(session: Session, ticket: Ticket, node: OrgNode) -> None:
     """Make a lead of `node` co-owner: answerable beside the assignee."""
-    lead = session.scalar(
-        select(Member)
-        .where(
-            Member.node_id == node.id,
-            Member.active,
-            Member.id != ticket.assignee_id,
-            Member.role.in_([r.value for r in LEAD_ROLES]),
-        )
-        .order_by(Member.id)
-        .limit(1)
-    )
-    ticket.co_owner_id = lead.id if lead else ticket.co_owner_id
+    for lead in session.scalars(LEADS, {"node": node.id}):
+        if lead.id != ticket.assignee_id:
+            ticket.co_owner_id = lead.id
+            return
 
 
 def marks(ticket: Ticket) -> list[tuple[str, dt.datetime]]:

@@ -158,7 +158,7 @@ def _merge_one(
     as_ = actors(session, child, member)
     data = {"parent": main.number}
     event = move(session, child, Step.MARK_DUPLICATE, as_, ("member", member.id), now, note, data)
-    dispatching.end_assignment(session, child, "done", now)
+    dispatching.end_assignment(child, "done", now)
     child.parent_id, child.next_check_at = main.id, None
     for grandchild in children_of(session, child):
         grandchild.parent_id = main.id

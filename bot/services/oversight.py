@@ -43,7 +43,7 @@ def supervise(
         alert_assignee(session, ticket, event, text, now)
         owner = ticket.first_owner
         if owner is not None and owner.id != ticket.assignee_id:
-            alert(session, ticket, owner, text, now, f"first:{event.id}")
+            alert(session, ticket, owner, text, now, f"first:{event.reference}")
 
 
 # --- appeals -------------------------------------------------------------------------------
@@ -77,7 +77,7 @@ def _tell_deciders(
         leads = session.scalars(select(Member).where(Member.node_id == node.id, Member.active))
         deciders = [lead for lead in leads if appeals.decides(session, ticket, lead)]
         for member in deciders:
-            alert(session, ticket, member, text, now, f"superior:{event.id}:{member.id}")
+            alert(session, ticket, member, text, now, f"superior:{event.reference}:{member.id}")
         if deciders:
             return
 

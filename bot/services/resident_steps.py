@@ -100,6 +100,7 @@ def add(
                 note,
                 {"key": key},
             )
+            session.flush()  # the event needs its id
             for row in session.scalars(
                 select(Attachment).where(
                     Attachment.token.in_(attachments),
@@ -130,7 +131,7 @@ def withdraw(
             now,
             clean(why),
         )
-        dispatching.end_assignment(session, ticket, "done", now)
+        dispatching.end_assignment(ticket, "done", now)
         ticket.closed_at, ticket.next_check_at = now, None
         alert_assignee(session, ticket, event, f"居民已撤回工单{number}，无需再办。", now)
 

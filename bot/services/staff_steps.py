@@ -64,7 +64,7 @@ def accept(
         ticket.accepted_at = ticket.accepted_at or now
         ticket.first_owner_id = ticket.first_owner_id or member_id
         ticket.next_check_at = next_mark(ticket, now)
-        dispatching.end_assignment(session, ticket, "accepted", now)
+        dispatching.end_assignment(ticket, "accepted", now)
         notice(session, ticket, event, wording.accepted(ticket), now)
         session.flush()
         return int(ticket.version)
@@ -134,7 +134,7 @@ def return_ticket(
         as_ = actors(session, ticket, member)
         data = {"suggest": suggest.strip()[:100]}
         move(session, ticket, Step.RETURN, as_, ("member", member_id), now, reason, data)
-        dispatching.end_assignment(session, ticket, "returned", now)
+        dispatching.end_assignment(ticket, "returned", now)
         ticket.return_count += 1
         level = Level(ticket.level)
         if ticket.return_count >= 2:
@@ -214,7 +214,7 @@ def dispatch_to(
         as_ = actors(session, ticket, member)
         why = clean(note) or "调度员人工派单"
         event = move(session, ticket, Step.DISPATCH, as_, ("member", member_id), now, why)
-        dispatching.end_assignment(session, ticket, "transferred", now)
+        dispatching.end_assignment(ticket, "transferred", now)
         ticket.locked = False
         _not_a_party(target, ticket)
         _hand_over(session, ticket, target, f"{member.name}派单：{why}", now)
@@ -318,7 +318,7 @@ def resolve(
         # A rating of an earlier round stays in its event; this round has none yet.
         ticket.stars = ticket.solved = ticket.rating_words = ticket.rated_at = None
         ticket.next_check_at = now + sla.SILENCE
-        dispatching.end_assignment(session, ticket, "done", now)
+        dispatching.end_assignment(ticket, "done", now)
         photos = list(attachments)
         notice(session, ticket, event, wording.resolved(ticket), now, rate=True, images=photos)
 
@@ -326,6 +326,7 @@ def resolve(
 def _attach_member(
     session: Session, ticket: Ticket, event: TicketEvent, member_id: int, tokens: tuple[str, ...]
 ) -> None:
+    session.flush()  # the event needs its id
     for row in session.scalars(
         select(Attachment).where(
             Attachment.token.in_(tokens),
@@ -343,6 +344,6 @@ def reject(factory: sessionmaker, number: str, member_id: int, why: str, now: dt
         why = clean(why, need="不予受理必须写明原因。")
         as_ = actors(session, ticket, member)
         event = move(session, ticket, Step.REJECT, as_, ("member", member_id), now, why)
-        dispatching.end_assignment(session, ticket, "done", now)
+        dispatching.end_assignment(ticket, "done", now)
         ticket.closed_at, ticket.next_check_at = now, None
         notice(session, ticket, event, wording.rejected(ticket, why), now, appeal="不同意，申诉")

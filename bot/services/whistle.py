@@ -166,7 +166,7 @@ def finish(factory: sessionmaker, number: str, member_id: int, note: str, now: d
         tail = f"还有{left}个部门未完成。" if left else "会办全部完成，可以办结。"
         if ticket.assignee:
             text = f"工单{number}：{words}。{tail}"
-            alert(session, ticket, ticket.assignee, text, now, f"member:{event.id}")
+            alert(session, ticket, ticket.assignee, text, now, f"member:{event.reference}")
 
 
 def _own_task(session: Session, ticket: Ticket, member_id: int) -> CoTask:
@@ -207,4 +207,4 @@ def _remind(session: Session, task: CoTask, now: dt.datetime) -> None:
     asker = Member.id == task.asked_by_id
     department = Member.id == task.member_id
     for member in session.scalars(select(Member).where(Member.active, or_(asker, department))):
-        alert(session, ticket, member, text, now, f"co:{event.id}:{member.id}")
+        alert(session, ticket, member, text, now, f"co:{event.reference}:{member.id}")

@@ -185,6 +185,7 @@ class Ticket(Base):
     origin = relationship(OrgNode, foreign_keys=[origin_id])
     assignee = relationship(Member, foreign_keys=[assignee_id])
     first_owner = relationship(Member, foreign_keys=[first_owner_id])
+    assignments = relationship("Assignment", order_by="Assignment.id")
     __table_args__ = (
         Index("ix_ticket_status_node", "status", "node_id"),
         Index("ix_ticket_assignee_status", "assignee_id", "status"),
@@ -210,8 +211,12 @@ class Assignment(Base):
 
 
 class TicketEvent(Base):
-    """One immutable line of a ticket's history: who, when, from, to, why."""
+    """One immutable line of a ticket's history: who, when, from, to, why.
 
+    `reference` is not stored: it names the event before the database has given it an id.
+    """
+
+    reference = ""
     __tablename__ = "ticket_event"
     id = Column(Integer, primary_key=True)
     ticket_id = Column(ForeignKey("ticket.id"), nullable=False, index=True)

@@ -73,13 +73,15 @@ def phone(chromium: Browser) -> Iterator[Callable[[], Page]]:
 
 
 @pytest.fixture
-def shot(tmp_path: Path) -> Callable[[Page, str], None]:
-    """Keeps a picture of a page: in the folder that SCREENSHOTS names, or the test's own."""
-    folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)
+def shot() -> Callable[[Page, str], None]:
+    """Keeps a picture of a page in the folder that SCREENSHOTS names; without one, takes none."""
+    folder = os.environ.get("SCREENSHOTS")
 
     def take(page: Page, name: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=folder / f"{name}.png")
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            page.wait_for_load_state()  # in the middle of a change of page there is no picture
+            page.screenshot(path=Path(folder) / f"{name}.png")
 
     return take
 

@@ -68,25 +68,24 @@ def resigned(encrypted: str) -> tuple[str, str]:
     return encrypted, sign(TOKEN, TIMESTAMP, NONCE, encrypted)
 
 
-def damaged() -> list[str]:
+def damaged() -> dict[str, str]:
     raw = base64.b64decode(ECHO)
     encode = lambda data: base64.b64encode(data).decode()  # noqa: E731
-    other = MessageCipher(KEY, "wx0000000000000000").encrypt("x")
-    return [
-        ECHO[:-4],
-        ECHO[:40],
-        encode(raw[:-16]),
-        encode(raw[:32]),
-        encode(raw[:-1] + bytes([raw[-1] ^ 1])),
-        encode(raw[:20] + bytes([raw[20] ^ 255]) + raw[21:]),
-        "",
-        "不是base64",
-        "====",
-        other,
-    ]
+    return {
+        "one quantum short": ECHO[:-4],
+        "forty characters": ECHO[:40],
+        "one block short": encode(raw[:-16]),
+        "two blocks": encode(raw[:32]),
+        "last bit turned": encode(raw[:-1] + bytes([raw[-1] ^ 1])),
+        "a byte turned": encode(raw[:20] + bytes([raw[20] ^ 255]) + raw[21:]),
+        "empty": "",
+        "not base64": "不是base64",
+        "padding only": "====",
+        "another account": MessageCipher(KEY, "wx0000000000000000").encrypt("x"),
+    }
 
 
-@pytest.mark.parametrize("encrypted", damaged())
+@pytest.mark.parametrize("encrypted", damaged().values(), ids=damaged().keys())
 def test_damaged_cipher_text_is_refused(crypto, encrypted):
     with pytest.raises(BadCipher) as refused:
         crypto.open(*resigned(encrypted), TIMESTAMP, NONCE, AT)
