@@ -13,6 +13,8 @@ export OPENBLAS_NUM_THREADS ?= 1
 export RASA_TELEMETRY_ENABLED := false
 export TF_CPP_MIN_LOG_LEVEL := 3
 export PYTHONUNBUFFERED := 1
+# Some images forbid cached bytecode; then every process compiles TensorFlow and Rasa at its start.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## 列出全部命令
 	@echo "邻里 Linli"

@@ -25,7 +25,7 @@ from rasa.shared.nlu.training_data.training_data import TrainingData
 from scipy.sparse import csr_matrix
 
 from bot.nlu.clauses import with_clauses
-from bot.nlu.fingerprint import fingerprint
+from bot.nlu.fingerprint import fingerprint, named_by_step
 
 _DIGITS = re.compile(r"\d+")
 
@@ -166,6 +166,7 @@ class CountFeaturizer(SparseFeaturizer, GraphComponent):
             component._vocabulary = Vocabulary.read(Path(folder))
         return component
 
+    @named_by_step
     def process_training_data(self, training_data: TrainingData) -> TrainingData:
         """Add features to the training sentences."""
         self._add(training_data.training_examples)

@@ -20,7 +20,7 @@ from rasa.shared.nlu.training_data.training_data import TrainingData
 from rasa.shared.utils.io import read_yaml_file
 
 from bot.nlu.clauses import with_clauses
-from bot.nlu.fingerprint import fingerprint
+from bot.nlu.fingerprint import fingerprint, named_by_step
 
 # Shapes of a message that say more than its words: only a phone number, only an address, ….
 PATTERNS = {
@@ -118,6 +118,7 @@ class LexiconFeaturizer(DenseFeaturizer, GraphComponent):
         component._lexicon = Lexicon(groups)
         return component
 
+    @named_by_step
     def process_training_data(self, training_data: TrainingData) -> TrainingData:
         """Add features to the training sentences."""
         self._add(training_data.training_examples)

@@ -18,7 +18,7 @@ from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 
 from bot.nlu.clauses import CLAUSES, split_clauses
-from bot.nlu.fingerprint import fingerprint
+from bot.nlu.fingerprint import fingerprint, named_by_step
 from bot.nlu.numerals import arabic
 
 ORIGINAL_TEXT = "original_text"
@@ -131,6 +131,7 @@ class Normaliser(GraphComponent):
         component._text = TextNormaliser(table, config["limit"])
         return component
 
+    @named_by_step
     def process_training_data(self, training_data: TrainingData) -> TrainingData:
         """Normalise every training sentence, without cutting it into clauses."""
         for message in training_data.training_examples:

@@ -12,9 +12,10 @@ from rasa.nlu.constants import TOKENS_NAMES
 from rasa.nlu.tokenizers.jieba_tokenizer import JiebaTokenizer
 from rasa.shared.nlu.constants import TEXT
 from rasa.shared.nlu.training_data.message import Message
+from rasa.shared.nlu.training_data.training_data import TrainingData
 
 from bot.nlu.clauses import with_clauses
-from bot.nlu.fingerprint import fingerprint
+from bot.nlu.fingerprint import fingerprint, named_by_step
 
 RARE = 10
 
@@ -46,6 +47,11 @@ class DomainTokenizer(JiebaTokenizer):
         """The dictionary of the language without rare words, then our own words."""
         _forget_rare_words()
         JiebaTokenizer._load_custom_dictionary(path)
+
+    @named_by_step
+    def process_training_data(self, training_data: TrainingData) -> TrainingData:
+        """Tokenize every training sentence."""
+        return super().process_training_data(training_data)
 
     def process(self, messages: list[Message]) -> list[Message]:
         """Tokenize the text of messages and of their clauses."""
