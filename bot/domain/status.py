@@ -93,6 +93,7 @@ class Step(str, Enum):
     GRANT_APPEAL = "grant_appeal"
     DENY_APPEAL = "deny_appeal"
     CALL_BACK = "call_back"
+    RECLASSIFY = "reclassify"  # filed under the wrong service item
 
 
 STEP_NAMES = {
@@ -127,6 +128,7 @@ STEP_NAMES = {
     Step.GRANT_APPEAL: "申诉成立",
     Step.DENY_APPEAL: "申诉不成立",
     Step.CALL_BACK: "独立回访",
+    Step.RECLASSIFY: "改事项",
 }
 
 
@@ -195,6 +197,7 @@ RULES: tuple[Rule, ...] = (
     _rule(Step.DENY_APPEAL, frozenset({S.REJECTED, S.DUPLICATE}), None, A.SUPERIOR),
     _rule(Step.WITHDRAW, OPEN, S.WITHDRAWN, A.RESIDENT),
     _rule(Step.NOTE, OPEN, None, A.ASSIGNEE, A.DISPATCHER, A.SUPERIOR, A.CO_HANDLER),
+    _rule(Step.RECLASSIFY, OPEN - {S.SUBMITTED, S.SUSPENDED}, None, A.ASSIGNEE, A.DISPATCHER),
     _rule(Step.WHISTLE, WITH_ASSIGNEE, None, A.DISPATCHER),
     _rule(Step.CHECK_IN, OPEN, None, A.CO_HANDLER),
     _rule(Step.CO_DONE, OPEN, None, A.CO_HANDLER),

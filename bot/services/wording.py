@@ -70,6 +70,14 @@ def escalated(ticket: Ticket) -> str:
     return f"您的工单{ticket.number}已上报到{level}，由{who(ticket.assignee)}继续跟进。"
 
 
+def reclassified(ticket: Ticket, before: str) -> str:
+    """Told to the resident when the matter was filed under another item before."""
+    return (
+        f"您的工单{ticket.number}原来归在「{before}」，现已改为「{ticket.item.name}」，"
+        f"由{who(ticket.assignee)}负责，时限不变。"
+    )
+
+
 def suspended(ticket: Ticket, why: str) -> str:
     """Told to the resident when work waits for someone."""
     return f"您的工单{ticket.number}暂时挂起：{why}。条件具备后会继续办理。"

@@ -101,6 +101,41 @@ async def test_nobody_supervises_their_own_work(
     assert not ticket(database, number).supervised
 
 
+# --- another item ---------------------------------------------------------------------------
+
+
+async def test_a_wrongly_filed_ticket_is_put_right_and_the_resident_told(
+    server: TestServer, dispatcher: Browser, database: Database, number: str
+):
+    before = ticket(database, number)
+    assert "reclassify" in offered(await dispatcher.get(f"/desk/tickets/{number}"))
+    assert "停水" in await dispatcher.get(f"/desk/tickets/{number}/do/reclassify")
+    nothing = await dispatcher.step(number, "reclassify", item="")
+    assert nothing.status == 422 and "请选择事项" in await nothing.text()
+    same = await dispatcher.step(number, "reclassify", item=before.item_key)
+    assert same.status == 422 and "请选择别的事项" in await same.text()
+    done = await dispatcher.step(number, "reclassify", item="housing/water_supply", note="没漏水")
+    assert done.status == 200
+    after = ticket(database, number)
+    assert (after.item_key, after.category) == ("housing/water_supply", "housing")
+    assert (after.resolve_due, after.assignee_id) == (before.resolve_due, before.assignee_id)
+    assert "没漏水" in await dispatcher.get(f"/desk/tickets/{number}")
+    [notice] = [t for t in told(database, "resident", before.resident_id) if "现已改为" in t]
+    assert "没漏水" not in notice  # the reason is for staff
+    async with browser(server, "huang_wei") as elsewhere:
+        refused = await elsewhere.step(number, "reclassify", item="housing/leak_repair")
+        assert refused.status == 404
+
+
+async def test_a_matter_that_turns_out_a_dispute_is_hidden_and_stays_so(
+    dispatcher: Browser, database: Database, number: str
+):
+    await dispatcher.step(number, "reclassify", item="dispute/neighbour_noise")
+    assert ticket(database, number).private
+    await dispatcher.step(number, "reclassify", item="housing/leak_repair")
+    assert ticket(database, number).private
+
+
 # --- appeals --------------------------------------------------------------------------------
 
 

@@ -21,6 +21,7 @@ from sqlalchemy import select
 from bot.domain.errors import LinliError
 from bot.domain.status import RULES, Status, Step
 from bot.services import ladder, resident_steps, staff_steps, suspension, whistle
+from bot.services.reclassifying import reclassify
 from bot.store.models import Ticket, TicketEvent
 from tests.databases import connect
 from tests.people import MORNING, open_ticket, resident
@@ -30,6 +31,7 @@ STAFF = (
     "zhou_min", "ma_jun", "chen_zhiyuan", "huang_wei",
 )  # fmt: skip
 OUTSIDER = "huang_wei"  # leads a grid of the other community
+ITEMS = ("housing/leak_repair", "dispute/neighbour_leak", "elderly_care/meal_help", "nonsense")
 members = st.sampled_from(STAFF)
 LEGAL = {
     (r.step.value, source.value, (r.target or source).value) for r in RULES for source in r.sources
@@ -122,6 +124,13 @@ class TicketLife(RuleBasedStateMachine):
     @rule(key=members, really=st.booleans())
     def resume(self, key: str, really: bool) -> None:
         self.attempt(staff_steps.resume, self.who(key, really), self.now)
+
+    @rule(key=members, really=st.booleans(), item=st.sampled_from(ITEMS))
+    def reclassify(self, key: str, really: bool, item: str) -> None:
+        confidential = self.ticket().private
+        if self.attempt(reclassify, self.who(key, really), item, self.now):
+            assert self.ticket().item_key == item
+        assert self.ticket().private >= confidential
 
     @rule(key=members)
     def call_department(self, key: str) -> None:

@@ -24,6 +24,7 @@ class Values:
     colleague: str = ""
     suggest: str = ""
     choice: str = ""
+    item: str = ""
     departments: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()  # of other tickets
     version: int | None = None
@@ -48,6 +49,7 @@ class StepForm:
     suggest: bool = False
     choices: tuple[tuple[str, str], ...] = ()
     departments: bool = False
+    items: bool = False  # asks for a service item
     merges: bool = False  # asks for other tickets
     confirm: str = ""  # asked once more before a step that cannot be taken back
     warn: bool = False

@@ -12,6 +12,7 @@ from bot.desk.staff.lead_forms import APPROVE, LEAD
 from bot.desk.staff.step_form import WAITING, StepForm, Values
 from bot.domain.status import Step
 from bot.services import staff_steps, suspension, whistle
+from bot.services.reclassifying import reclassify
 
 
 def _accept(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
@@ -50,6 +51,10 @@ def _ask_suspend(f: sessionmaker, number: str, me: int, v: Values, now: dt.datet
 
 def _resume(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
     return suspension.resume(f, number, me, now)
+
+
+def _reclassify(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
+    return reclassify(f, number, me, v.item, now, v.note, v.version)
 
 
 def _check_in(f: sessionmaker, number: str, me: int, v: Values, now: dt.datetime) -> Any:
@@ -101,6 +106,16 @@ WORK = (
         label="转派原因",
         hint="对方接单后由对方办理，首接负责不变。",
         colleague=True,
+    ),
+    StepForm(
+        Step.RECLASSIFY,
+        "改事项",
+        "已改事项，已告诉居民",
+        _reclassify,
+        label="为什么改",
+        hint="只有工作人员能看到。改对了，机器人下次也会听懂。",
+        optional=True,
+        items=True,
     ),
     StepForm(
         Step.CHECK_IN,

@@ -21,7 +21,7 @@ from bot.domain.errors import BadInput, Conflict, LinliError, NotFound, WrongSta
 from bot.domain.status import Step
 from bot.services import clock, members, ticket_page
 from bot.services.once import DoneBefore, once
-from bot.store import co_tasks
+from bot.store import catalogue, co_tasks
 
 routes = web.RouteTableDef()
 MAX_TOKEN = 64
@@ -78,6 +78,8 @@ async def _render(
     if form.departments:
         factory = request.app[FACTORY]
         context["departments"] = await asyncio.to_thread(co_tasks.departments, factory)
+    if form.items:
+        context["items"] = await asyncio.to_thread(catalogue.find_items, request.app[FACTORY])
     in_sheet = wants_fragment(request)
     return await render(
         request,
@@ -136,6 +138,7 @@ def _values(sent: Form, photos: tuple[str, ...]) -> Values:
         colleague=sent.get("colleague"),
         suggest=sent.get("suggest"),
         choice=sent.get("choice"),
+        item=sent.get("item"),
         departments=tuple(sent.all("department")),
         numbers=(*sent.all("ticket"), *NUMBER.findall(sent.get("other").upper())),
         version=sent.number("version"),
