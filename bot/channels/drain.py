@@ -11,11 +11,10 @@ While a try runs it renews its lease. Should it lose the message all the same, i
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from rasa.core.channels.channel import UserMessage
@@ -29,6 +28,7 @@ from bot.channels.turns import TakenOver, TurnEnded
 from bot.services import inbox
 from bot.services.clock import now
 from bot.services.inbox import Claimed
+from bot.services.lease import renewed
 from bot.store.db import session_factory
 
 log = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class Drain:
     async def _handle(self, claimed: Claimed) -> bool:
         """One message; False when it was given back."""
         try:
-            async with self._renewed(claimed):
+            async with renewed(lambda: inbox.renew(self.factory, claimed, now()), RENEW_SECONDS):
                 replies = await self._replies(claimed)
         except TakenOver as lost:
             log.warning("%s", lost)
@@ -110,22 +110,6 @@ class Drain:
         sender = claimed.message.sender
         await asyncio.to_thread(forget_deleted, self.factory, claimed.resident_id, sender)
         return True
-
-    @contextlib.asynccontextmanager
-    async def _renewed(self, claimed: Claimed) -> AsyncIterator[None]:
-        """Renew the lease for as long as this takes, or until the message is another's."""
-
-        async def renew() -> None:
-            while True:
-                await asyncio.sleep(RENEW_SECONDS)
-                if not await asyncio.to_thread(inbox.renew, self.factory, claimed, now()):
-                    return
-
-        renewal = asyncio.create_task(renew())
-        try:
-            yield
-        finally:
-            renewal.cancel()
 
     async def _replies(self, claimed: Claimed) -> list[Reply]:
         if claimed.attempt > 1:

@@ -10,15 +10,17 @@ from pathlib import Path
 from sqlalchemy.orm import sessionmaker
 
 from bot.channels import wecom_staff
-from bot.channels.drain import OWNER
+from bot.channels.drain import OWNER, RENEW_SECONDS
 from bot.channels.wecom_staff import Told
 from bot.domain.errors import BadInput, LinliError
 from bot.platforms.errors import PlatformError
 from bot.platforms.wecom import WeComApi
-from bot.services import attachments, cards, members, staff_inbox
+from bot.services import attachments, cards, inbox, members, staff_inbox
 from bot.services.clock import now
-from bot.services.inbox import Inbound
+from bot.services.inbox import Inbound, Try
+from bot.services.lease import renewed
 from bot.services.members import Staff
+from bot.services.staff_inbox import TakenOver
 from bot.store.db import session_factory
 
 log = logging.getLogger(__name__)
@@ -55,26 +57,39 @@ class StaffDrain:
         while claimed := await asyncio.to_thread(
             staff_inbox.claim_next, self.factory, userid, owner=OWNER, now=now()
         ):
-            if not await self._handle(*claimed):
+            if not await self._handle(claimed):
                 return
 
-    async def _handle(self, inbox_id: int, message: Inbound) -> bool:
-        staff = await asyncio.to_thread(members.by_wecom, self.factory, message.sender)
-        if staff is None:
-            await self._tell_stranger(message.sender)
-            await asyncio.to_thread(staff_inbox.finish, self.factory, inbox_id, None, "", now())
-            return True
+    async def _handle(self, claimed: Try) -> bool:
+        """One message; False when it was given back, or is another's by now."""
+        staff = await asyncio.to_thread(members.by_wecom, self.factory, claimed.message.sender)
         try:
-            told = await self._told(staff, message)
-            await self._update_cards(message, told)
-            text = told.text
+            async with renewed(lambda: inbox.renew(self.factory, claimed, now()), RENEW_SECONDS):
+                text = await self._text(staff, claimed)
+        except TakenOver as lost:
+            log.warning("%s", lost)
+            return False
         except Exception:
-            log.exception("message %s of a member failed", inbox_id)
-            if await asyncio.to_thread(staff_inbox.give_back, self.factory, inbox_id, now()):
+            log.exception("message %s of a member failed", claimed.id)
+            if claimed.attempt < inbox.MAX_ATTEMPTS:
+                await asyncio.to_thread(inbox.give_back, self.factory, claimed, now())
                 return False
             text = SORRY
-        await asyncio.to_thread(staff_inbox.finish, self.factory, inbox_id, staff.id, text, now())
-        return True
+        member_id = staff.id if staff else None
+        return await asyncio.to_thread(
+            staff_inbox.finish, self.factory, claimed, member_id, text, now()
+        )
+
+    async def _text(self, staff: Staff | None, claimed: Try) -> str:
+        """Do what the message asks for; what the member is told."""
+        if staff is None:
+            await self._tell_stranger(claimed.message.sender)
+            return ""
+        if claimed.attempt > inbox.MAX_ATTEMPTS:  # whoever ran it died of it, time and again
+            return SORRY
+        told = await self._told(staff, claimed)
+        await self._update_cards(claimed.message, told)
+        return told.text
 
     async def _tell_stranger(self, userid: str) -> None:
         """In the organisation's WeCom, but not in our books."""
@@ -83,24 +98,25 @@ class StaffDrain:
         except PlatformError as error:
             log.warning("a stranger could not be answered: errcode %s", error.errcode)
 
-    async def _told(self, staff: Staff, message: Inbound) -> Told:
+    async def _told(self, staff: Staff, claimed: Try) -> Told:
+        mine = staff_inbox.while_held(self.factory, claimed, now)
         try:
-            if message.kind == "image":
-                return await self._photo(staff, message)
-            return await asyncio.to_thread(self._act, staff, message)
+            if claimed.message.kind == "image":
+                return await self._photo(mine, staff, claimed.message)
+            return await asyncio.to_thread(self._act, mine, staff, claimed.message)
         except LinliError as error:
             return Told(error.text)
 
-    def _act(self, staff: Staff, message: Inbound) -> Told:
+    def _act(self, mine: sessionmaker, staff: Staff, message: Inbound) -> Told:
         at = now()
         if message.kind == "tap":
             task_id, userid = message.media["task_id"], message.sender
-            return wecom_staff.handle_tap(self.factory, staff, userid, task_id, message.text, at)
+            return wecom_staff.handle_tap(mine, staff, userid, task_id, message.text, at)
         if message.kind == "text":
-            return wecom_staff.handle_text(self.factory, staff, message.text, at)
+            return wecom_staff.handle_text(mine, staff, message.text, at)
         return Told(ONLY_TEXT)
 
-    async def _photo(self, staff: Staff, message: Inbound) -> Told:
+    async def _photo(self, mine: sessionmaker, staff: Staff, message: Inbound) -> Told:
         """Fetch a photo (kept by the platform for 3 days) and hold it for the next 办结."""
         try:
             file = await self._api().media(message.media["media_id"])
@@ -108,12 +124,12 @@ class StaffDrain:
             if error.temporary:
                 raise
             raise BadInput(PHOTO_GONE) from error
-        await asyncio.to_thread(self._keep, file.data, staff.id)
+        await asyncio.to_thread(self._keep, mine, file.data, staff.id)
         return Told(wecom_staff.PHOTO_KEPT)
 
-    def _keep(self, data: bytes, member_id: int) -> None:
+    def _keep(self, mine: sessionmaker, data: bytes, member_id: int) -> None:
         photo = attachments.clean_photo(data)
-        attachments.store(self.factory, self._folder, photo, now(), member_id=member_id)
+        attachments.store(mine, self._folder, photo, now(), member_id=member_id)
 
     async def _update_cards(self, message: Inbound, told: Told) -> None:
         """Take the buttons away: on the tapped card, then on the other phones."""

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.sql import Select
 
 from bot.services import insert_ignore, outbox, residents
+from bot.services.outbox import Delivery
 from bot.store.models import InboxMessage, Outbox, Resident
 from bot.store.models_platform import PlatformAnswer, PlatformMissed, PlatformSignature
 
@@ -194,11 +195,12 @@ def _overdue(channel: str, now: dt.datetime) -> object:
     )
 
 
-def missed(factory: sessionmaker, outbox_id: int, resident_id: int) -> None:
-    """Remember a notice that could not be delivered."""
+def missed(factory: sessionmaker, delivery: Delivery, resident_id: int, now: dt.datetime) -> None:
+    """Remember a notice that could not be delivered, unless another try has it already."""
     with factory.begin() as session:
-        row = {"outbox_id": outbox_id, "resident_id": resident_id}
-        insert_ignore(session, PlatformMissed, row, ["outbox_id"])
+        if outbox.hold(session, delivery, now):
+            row = {"outbox_id": delivery.id, "resident_id": resident_id}
+            insert_ignore(session, PlatformMissed, row, ["outbox_id"])
 
 
 def result(factory: sessionmaker, inbox_id: int) -> tuple[str, list[dict]]:

@@ -50,17 +50,23 @@ class Received:
 
 
 @dataclass(frozen=True)
-class Claimed:
+class Try:
     """A message to handle now; `attempt` above 1 means that an earlier try died.
 
     Above MAX_ATTEMPTS each try took its process down: it is not to be run again, but still to be
-    finished with words for the resident, so that it neither vanishes nor blocks what came after.
+    finished with words for the sender, so that it neither vanishes nor blocks what came after.
     """
 
     id: int
-    resident_id: int
     message: Inbound
     attempt: int
+
+
+@dataclass(frozen=True)
+class Claimed(Try):
+    """A resident's message to handle now."""
+
+    resident_id: int
 
 
 def receive(factory: sessionmaker, message: Inbound, now: dt.datetime) -> Received:
@@ -124,17 +130,17 @@ def claim_next(
     claim_next again after `finish`, so nothing is left behind.
     """
     with factory.begin() as session:
-        row = _oldest(session, channel, sender)
+        row = oldest(session, channel, sender)
         if row is None or (row.status == "running" and row.lease_until > now):
             return None
         row.status, row.lease_until, row.lease_owner = "running", now + LEASE, owner
         row.attempts += 1
         resident = residents.ensure(session, channel, sender, now)
         message = Inbound(channel, row.key, sender, row.text, row.kind, row.media, row.body_hash)
-        return Claimed(row.id, resident.id, message, row.attempts)
+        return Claimed(row.id, message, row.attempts, resident.id)
 
 
-def hold(session: Session, claimed: Claimed, now: dt.datetime) -> bool:
+def hold(session: Session, claimed: Try, now: dt.datetime) -> bool:
     """Renew the lease in the caller's transaction; False when this try no longer has the message.
 
     Until that transaction ends nobody else can claim it.
@@ -149,13 +155,13 @@ def hold(session: Session, claimed: Claimed, now: dt.datetime) -> bool:
     return bool(renewed.rowcount)
 
 
-def renew(factory: sessionmaker, claimed: Claimed, now: dt.datetime) -> bool:
+def renew(factory: sessionmaker, claimed: Try, now: dt.datetime) -> bool:
     """`hold` in a transaction of its own."""
     with factory.begin() as session:
         return hold(session, claimed, now)
 
 
-def _oldest(session: Session, channel: str, sender: str) -> InboxMessage | None:
+def oldest(session: Session, channel: str, sender: str) -> InboxMessage | None:
     """The sender's oldest unfinished message, locked."""
     return session.scalar(
         select(InboxMessage)
@@ -175,7 +181,7 @@ def finish(
 ) -> bool:
     """Store the replies with the message, once; False when this try no longer has it."""
     with factory.begin() as session:
-        row = _held(session, claimed)
+        row = held(session, claimed)
         if row is None:
             return False
         row.status, row.replies, row.done_at, row.lease_until = "done", replies, now, None
@@ -193,15 +199,15 @@ def finish(
         return True
 
 
-def give_back(factory: sessionmaker, claimed: Claimed, now: dt.datetime) -> None:
+def give_back(factory: sessionmaker, claimed: Try, now: dt.datetime) -> None:
     """The try failed: let the message be claimed again soon, unless another try has it already."""
     with factory.begin() as session:
-        row = _held(session, claimed)
+        row = held(session, claimed)
         if row is not None:
             row.lease_until = now + dt.timedelta(seconds=2**row.attempts)
 
 
-def _held(session: Session, claimed: Claimed) -> InboxMessage | None:
+def held(session: Session, claimed: Try) -> InboxMessage | None:
     """The message, locked, if this try still has it."""
     row = session.get(InboxMessage, claimed.id, with_for_update=True)
     mine = row is not None and row.status == "running" and row.attempts == claimed.attempt

@@ -1,14 +1,20 @@
-"""Transactional outbox: rows are added with the change they tell of, and sent afterwards."""
+"""Transactional outbox: rows are added with the change they tell of, and sent afterwards.
+
+`claim` hands out due rows under a lease, which a sender renews (`renew`) while it works. One that
+died leaves a lease that runs out, and the row comes back; one that came too late to renew, so that
+another has claimed the row, can no longer record what became of its own try.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import bindparam, exists, insert, or_, select, update
 from sqlalchemy.orm import Session, sessionmaker
-from sqlalchemy.sql.expression import Insert
+from sqlalchemy.sql.expression import ColumnElement, Insert
 
 from bot.store.models import Outbox
 
@@ -116,8 +122,35 @@ def claim(factory: sessionmaker, *, now: dt.datetime, limit: int = 50) -> list[D
         ]
 
 
-def record(factory: sessionmaker, delivery: Delivery, outcome: Outcome, now: dt.datetime) -> None:
-    """Write down the outcome of one try."""
+def hold(session: Session, delivery: Delivery, now: dt.datetime) -> bool:
+    """Renew the lease in the caller's transaction; False when this try no longer has the row.
+
+    Until that transaction ends nobody else can claim it.
+    """
+    renewed = session.execute(
+        update(Outbox)
+        .where(_mine(delivery))
+        .values(lease_until=now + LEASE)
+        .execution_options(synchronize_session=False)
+    )
+    return bool(renewed.rowcount)
+
+
+def renew(factory: sessionmaker, deliveries: Sequence[Delivery], now: dt.datetime) -> bool:
+    """`hold` for each, in a transaction of its own; False when none of them is left."""
+    with factory.begin() as session:
+        kept = [hold(session, delivery, now) for delivery in deliveries]
+    return any(kept)
+
+
+def _mine(delivery: Delivery) -> ColumnElement:
+    """Whether the row is still that of this try."""
+    same_try = (Outbox.id == delivery.id) & (Outbox.attempts == delivery.attempts)
+    return same_try & (Outbox.status == "inflight")
+
+
+def record(factory: sessionmaker, delivery: Delivery, outcome: Outcome, now: dt.datetime) -> bool:
+    """Write down the outcome of one try; False when this try no longer has the row."""
     values: dict[str, Any] = {
         "via": outcome.via,
         "errcode": outcome.errcode,
@@ -132,8 +165,10 @@ def record(factory: sessionmaker, delivery: Delivery, outcome: Outcome, now: dt.
     else:
         values |= {"status": "failed"}
     with factory.begin() as session:
-        session.execute(
+        recorded = session.execute(
             update(Outbox)
-            .where(Outbox.id == delivery.id, Outbox.status == "inflight")
+            .where(_mine(delivery))
             .values(values)
+            .execution_options(synchronize_session=False)
         )
+        return bool(recorded.rowcount)

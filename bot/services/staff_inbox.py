@@ -1,20 +1,29 @@
 """Messages and card taps from staff: stored first, handled once and in order, like residents'.
 
-The same table as for residents, on the channel `wecom`, but no resident and no chat history.
+The same table as for residents, on the channel `wecom`, and the same lease (`inbox.renew`,
+`inbox.give_back`), but no resident and no chat history.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import cast
 
 from sqlalchemy import select
-from sqlalchemy.orm import sessionmaker
+from sqlalchemy.orm import Session, sessionmaker
 
 from bot.services import insert_ignore, outbox
-from bot.services.inbox import LEASE, MAX_ATTEMPTS, Inbound
+from bot.services.inbox import LEASE, Inbound, Try, held, hold, oldest
 from bot.store.models import InboxMessage
 
 CHANNEL = "wecom"
+Clock = Callable[[], dt.datetime]
+
+
+class TakenOver(Exception):
+    """Another try has the message now."""
 
 
 def receive(factory: sessionmaker, message: Inbound, now: dt.datetime) -> bool:
@@ -43,37 +52,29 @@ def receive(factory: sessionmaker, message: Inbound, now: dt.datetime) -> bool:
         return bool(row.body_hash == message.body_hash and row.sender == message.sender)
 
 
-def claim_next(
-    factory: sessionmaker, sender: str, *, owner: str, now: dt.datetime
-) -> tuple[int, Inbound] | None:
+def claim_next(factory: sessionmaker, sender: str, *, owner: str, now: dt.datetime) -> Try | None:
     """The sender's oldest unfinished message under a lease; None while another one runs."""
     with factory.begin() as session:
-        row = session.scalar(
-            select(InboxMessage)
-            .where(
-                InboxMessage.channel == CHANNEL,
-                InboxMessage.sender == sender,
-                InboxMessage.status.in_(["received", "running"]),
-            )
-            .order_by(InboxMessage.id)
-            .limit(1)
-            .with_for_update()
-        )
+        row = oldest(session, CHANNEL, sender)
         if row is None or (row.status == "running" and row.lease_until > now):
             return None
         row.attempts += 1
         row.status, row.lease_until, row.lease_owner = "running", now + LEASE, owner
-        return row.id, Inbound(CHANNEL, row.key, sender, row.text, row.kind, row.media)
+        message = Inbound(CHANNEL, row.key, sender, row.text, row.kind, row.media)
+        return Try(row.id, message, row.attempts)
 
 
 def finish(
-    factory: sessionmaker, inbox_id: int, member_id: int | None, answer: str, now: dt.datetime
-) -> None:
-    """The message is handled: what the member is told goes into the outbox, once."""
+    factory: sessionmaker, claimed: Try, member_id: int | None, answer: str, now: dt.datetime
+) -> bool:
+    """The message is handled: what the member is told goes into the outbox, once.
+
+    False when this try no longer has it.
+    """
     with factory.begin() as session:
-        row = session.get(InboxMessage, inbox_id, with_for_update=True)
-        if row is None or row.status == "done":
-            return
+        row = held(session, claimed)
+        if row is None:
+            return False
         row.status, row.done_at, row.lease_until = "done", now, None
         row.replies = [{"text": answer}]
         if member_id is not None:
@@ -83,19 +84,31 @@ def finish(
                 recipient_id=member_id,
                 kind="reply",
                 payload={"text": answer},
-                dedup_key=f"staff:{inbox_id}",
+                dedup_key=f"staff:{claimed.id}",
                 at=now,
             )
-
-
-def give_back(factory: sessionmaker, inbox_id: int, now: dt.datetime) -> bool:
-    """The try failed; False once attempts are used up."""
-    with factory.begin() as session:
-        row = session.get(InboxMessage, inbox_id, with_for_update=True)
-        if row is None or row.status == "done":
-            return True
-        if row.attempts >= MAX_ATTEMPTS:
-            row.status, row.lease_until = "failed", None
-            return False
-        row.lease_until = now + dt.timedelta(seconds=2**row.attempts)
         return True
+
+
+class _HeldFactory:
+    """Stands in for a session factory: each transaction holds the message, or is not begun."""
+
+    def __init__(self, factory: sessionmaker, claimed: Try, now: Clock) -> None:
+        self._factory, self._claimed, self._now = factory, claimed, now
+
+    @contextmanager
+    def begin(self) -> Iterator[Session]:
+        """A transaction during which nobody else can claim the message. Raises TakenOver."""
+        with self._factory.begin() as session:
+            if not hold(session, self._claimed, self._now()):
+                attempt = self._claimed.attempt
+                raise TakenOver(f"message {self._claimed.id} was taken over after try {attempt}")
+            yield session
+
+    def __call__(self) -> Session:
+        return cast(Session, self._factory())
+
+
+def while_held(factory: sessionmaker, claimed: Try, now: Clock) -> sessionmaker:
+    """A factory for the steps that a message asks for: only the try that has it may take them."""
+    return cast(sessionmaker, _HeldFactory(factory, claimed, now))

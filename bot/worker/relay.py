@@ -1,4 +1,8 @@
-"""Outbox relay: claim due rows, send them outside any transaction, record the outcome."""
+"""Outbox relay: claim due rows, send them outside any transaction, record the outcome.
+
+A slow platform may take longer than the lease, and rows of one recipient wait for one another: so
+the lease is renewed until the last row is recorded, and looked at once more before each is sent.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +16,14 @@ from sqlalchemy.orm import sessionmaker
 
 from bot.services import chat, outbox, recipients
 from bot.services.clock import now
+from bot.services.lease import renewed
 from bot.services.outbox import Delivery, Outcome
 from bot.services.recipients import Recipient
 
 log = logging.getLogger(__name__)
+
+RENEW_SECONDS = outbox.LEASE.total_seconds() / 3
+SEND_SECONDS = 300.0  # a send that takes longer hangs; for ever renewed it would be lost
 
 Sender = Callable[[Delivery, Recipient], Awaitable[Outcome]]
 
@@ -50,9 +58,10 @@ async def relay(
     Rows of one recipient go one after the other, in order; different recipients in parallel.
     """
     due = await asyncio.to_thread(outbox.claim, factory, now=at or now())
-    due.sort(key=lambda d: (d.recipient_kind, d.recipient_id, d.id))
-    groups = itertools.groupby(due, key=lambda d: (d.recipient_kind, d.recipient_id))
-    await asyncio.gather(*(_send_all(factory, senders, list(rows)) for _, rows in groups))
+    in_order = sorted(due, key=lambda d: (d.recipient_kind, d.recipient_id, d.id))
+    groups = itertools.groupby(in_order, key=lambda d: (d.recipient_kind, d.recipient_id))
+    async with renewed(lambda: outbox.renew(factory, due, now()), RENEW_SECONDS):
+        await asyncio.gather(*(_send_all(factory, senders, list(rows)) for _, rows in groups))
     return len(due)
 
 
@@ -60,8 +69,12 @@ async def _send_all(
     factory: sessionmaker, senders: Mapping[str, Sender], deliveries: list[Delivery]
 ) -> None:
     for delivery in deliveries:
-        outcome = await _send(factory, senders, delivery)
-        await asyncio.to_thread(outbox.record, factory, delivery, outcome, now())
+        mine = await asyncio.to_thread(outbox.renew, factory, [delivery], now())
+        if mine:
+            outcome = await _send(factory, senders, delivery)
+            mine = await asyncio.to_thread(outbox.record, factory, delivery, outcome, now())
+        if not mine:
+            log.warning("outbox row %s is no longer that of try %s", delivery.id, delivery.attempts)
 
 
 async def _send(
@@ -74,7 +87,7 @@ async def _send(
         return Outcome(sent=False, error="收件人已注销")
     sender = senders.get(recipient.channel) or senders["webchat"]
     try:
-        return await sender(delivery, recipient)
+        return await asyncio.wait_for(sender(delivery, recipient), SEND_SECONDS)
     except Exception:
         log.exception("outbox row %s was not sent, will retry", delivery.id)
         return Outcome(sent=False, via=recipient.channel, error="发送时出错", retry=True)

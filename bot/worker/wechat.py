@@ -43,7 +43,7 @@ def wechat_sender(factory: sessionmaker, http: aiohttp.ClientSession, config: Se
         notice = None if is_reply else row.payload
         report = await delivery.send(recipient.address, messages, notice, now())
         if not report.sent and not report.temporary and not is_reply:
-            await asyncio.to_thread(answers.missed, factory, row.id, recipient.id)
+            await asyncio.to_thread(answers.missed, factory, row, recipient.id, now())
         return _outcome(report)
 
     return send
