@@ -113,14 +113,19 @@ def notice(
 ) -> None:
     """Queue a message about this event to the resident, and to all with a merged ticket.
 
-    Who filed it for somebody else hears of it too. `appeal`: the title of a choice that lets the
-    resident disagree.
+    Who filed it for somebody else hears of it too. A resident who took the step does not: the
+    answer to the message that asked for it says so already. `appeal`: the title of a choice that
+    lets the resident disagree.
     """
+    asker = event.actor_id if event.actor_kind == "resident" else None
     # A choice names the resident's own ticket, so those with a merged one do not get it.
     offered = wording.tap(appeal, "ticket_appeal", ticket_number=ticket.number)
     own = {**extra, "buttons": [offered]} if appeal else extra
-    _put_notice(session, ticket, text, now, f"notice:{event.reference}", own, ticket.status)
+    if ticket.resident_id != asker:
+        _put_notice(session, ticket, text, now, f"notice:{event.reference}", own, ticket.status)
     for child in children_of(session, ticket):
+        if child.resident_id == asker:
+            continue
         words = wording.merged(child, ticket)
         key = f"notice:{event.reference}:{child.id}"
         _put_notice(session, child, words, now, key, extra, ticket.status)

@@ -75,6 +75,9 @@ async def files_reopens_and_rates(phone: Phone) -> None:
     await phone.tap("很满意", hears="感谢评价")
     ticket = phone.ticket()
     assert (ticket.status, ticket.stars, ticket.solved) == ("closed", 5, True)
+    # Messages keep their order, so a second telling would be on the phone by now.
+    told = [text for text in phone.emulator.got(phone.user) if "重新办理" in text]
+    assert len(told) == 1, told
 
 
 async def urges_and_rates_by_digit(phone: Phone) -> None:

@@ -329,7 +329,9 @@ async def test_unsolved_needs_words_and_reopens(
     refused = await dispatcher.send(path, form)
     assert refused.status == 422 and "居民怎么说" in await refused.text()
     assert (await dispatcher.send(path, {**form, "words": "夜里又漏了"})).status == 303
-    assert ticket(database, number).status == "reopened"
+    row = ticket(database, number)
+    assert row.status == "reopened"
+    assert "已重新办理" in told(database, "resident", row.resident_id)[-1]
     assert "夜里又漏了" in await dispatcher.get(f"/desk/tickets/{number}")
 
 

@@ -273,6 +273,19 @@ def test_an_unsolved_rating_reopens_once_with_the_next_level_as_co_owner(databas
     assert resident_steps.rate(database.factory, number, me, later, stars=4) == "closed"
 
 
+def test_who_takes_a_step_is_not_told_of_it_by_a_notice_too(database: Database):
+    """The answer to the message says it; a notice of the same would be a second message."""
+    me = resident(database)
+    number = open_ticket(database, me).number
+    finish_work(database, number)
+    before = told(database, "resident", me)
+    resident_steps.reopen(database.factory, number, me, "又漏了", MORNING)
+    resident_steps.escalate_by_resident(database.factory, number, me, "请上一级", MORNING)
+    assert told(database, "resident", me) == before
+    staff_steps.accept(database.factory, number, holder(database, number), MORNING)
+    assert len(told(database, "resident", me)) == len(before) + 1
+
+
 def test_reopening_ends_after_28_days(database: Database):
     me = resident(database)
     number = open_ticket(database, me).number

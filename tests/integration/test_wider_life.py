@@ -204,6 +204,9 @@ def test_four_tickets_about_one_pipe_become_one_and_all_four_residents_rate(data
     resident_steps.rate(database.factory, numbers[2], people[2], MORNING, stars=2, solved=False)
     assert ticket(database, numbers[0]).status == "reopened"
     assert (ticket(database, numbers[1]).stars, ticket(database, numbers[2]).solved) == (4, False)
+    # All hear that it is done again, but for the one who asked and has the answer to that.
+    again = [sum("重新办理" in text for text in told(database, "resident", who)) for who in people]
+    assert again == [1, 1, 0, 1]
 
 
 def test_old_or_private_tickets_are_not_suggested_or_merged(database: Database):
