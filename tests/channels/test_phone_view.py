@@ -65,3 +65,28 @@ async def test_accept_race_return_resolve_without_the_desk(office):  # noqa: F81
         assert "附照片 1 张" in await look(page, office, second, "7-resolved")
         await browser.close()
     assert office.ticket.status == "resolved"
+
+
+async def test_the_loser_of_a_race_sees_who_was_first(office):  # noqa: F811
+    """A phone whose card still has its buttons, though somebody else has taken the task."""
+    office.open_ticket()
+    await office.relay()
+    loser = office.holder()
+    await office.say(loser, "退单 今天请假")
+    winner = office.holder()
+    await office.say(winner, "接单")
+    office.emulator.cards_of(loser)[-1].pop("replaced")  # the update has not reached it yet
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
+        page = await browser.new_page(viewport={"width": 420, "height": 780})
+        await look(page, office, loser, "8-race")
+        await press(page, office, "接单")
+        shown = await look(page, office, loser, "9-lost")
+        assert "已被接单，不用处理了" in shown
+        assert await page.locator(".card button").count() == 0
+        assert await page.locator(".card .grey").inner_text() == "已被接单"
+        assert "已接单" in await look(page, office, winner, "10-won")
+        await browser.close()
+    assert office.holder() == winner

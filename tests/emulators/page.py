@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import html
 import io
 import re
-import time
 from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
 from PIL import Image
+
+from bot.domain.worktime import SHANGHAI
 
 STYLE = """
 body{font-family:system-ui,"Noto Sans CJK SC",sans-serif;background:#ddd;margin:0;padding:24px;
@@ -27,12 +29,14 @@ word-break:break-all}
 form{display:inline}.bar{padding:8px;background:#f7f7f7}.bar input[type=text]{width:60%}
 .card b{display:block;margin-bottom:4px}.grey{color:#999}
 """
+# As on a phone, the newest line is in sight.
+SCROLL = "for (const chat of document.querySelectorAll('.chat')) chat.scrollTop = chat.scrollHeight"
 
 
 def document(title: str, body: str) -> web.Response:
     text = (
         f"<!doctype html><html lang=zh><meta charset=utf-8><title>{html.escape(title)}</title>"
-        f"<style>{STYLE}</style><body>{body}</body></html>"
+        f"<style>{STYLE}</style><body>{body}<script>{SCROLL}</script></body></html>"
     )
     return web.Response(text=text, content_type="text/html")
 
@@ -59,7 +63,7 @@ def bubble(user: str, line: Any) -> str:
     card = line.data.get("card")
     if card:
         inner = card_html(user, card)
-    at = time.strftime("%m-%d %H:%M", time.localtime(line.at))
+    at = dt.datetime.fromtimestamp(line.at, SHANGHAI).strftime("%m-%d %H:%M")
     via = f" · {line.via}" if line.via else ""
     return f'<div class="b {line.direction}">{inner}<div class=v>{at}{via}</div></div>'
 

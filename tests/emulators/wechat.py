@@ -436,28 +436,30 @@ def main(argv: list[str] | None = None) -> int:
     env = os.environ
     parser = argparse.ArgumentParser(description="模拟微信公众号平台")
     parser.add_argument("--port", type=int, default=8090)
-    parser.add_argument("--callback", default="http://127.0.0.1:5005/webhooks/wechat/webhook")
+    rasa = f"http://127.0.0.1:{env.get('LINLI_RASA_PORT') or 5005}"
+    parser.add_argument("--callback", default=f"{rasa}/webhooks/wechat/webhook")
     parser.add_argument("--mode", choices=["plain", "compatible", "safe"], default="safe")
     options = parser.parse_args(argv)
     callback = Callback(
         options.callback,
-        env.get("LINLI_WECHAT_TOKEN", "emulated-token"),
-        env.get("LINLI_WECHAT_AES_KEY", "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C"),
+        env.get("LINLI_WECHAT_TOKEN") or "emulated-token",
+        env.get("LINLI_WECHAT_AES_KEY") or "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C",
         mode=options.mode,
     )
     emulator = WeChatEmulator(
         callback,
-        appid=env.get("LINLI_WECHAT_APPID", "wxemulated0000001"),
-        secret=env.get("LINLI_WECHAT_SECRET", "emulated-secret"),
+        appid=env.get("LINLI_WECHAT_APPID") or "wxemulated0000001",
+        secret=env.get("LINLI_WECHAT_SECRET") or "emulated-secret",
     )
     for user in ("openid-zhang", "openid-li"):
         emulator.follower(user)
     base = f"http://127.0.0.1:{options.port}"
+    key = "" if options.mode == "plain" else callback.aes_key  # with a key, plain is refused
     print(
         f"微信模拟器：{base}\n在 .env 里填（然后重启邻里）：\n"
         f"LINLI_WECHAT_APPID={emulator.appid}\nLINLI_WECHAT_SECRET={emulator.secret}\n"
-        f"LINLI_WECHAT_TOKEN={callback.token}\nLINLI_WECHAT_AES_KEY={callback.aes_key}\n"
-        f"LINLI_WECHAT_API_BASE={base}",
+        f"LINLI_WECHAT_TOKEN={callback.token}\nLINLI_WECHAT_AES_KEY={key}\n"
+        f"LINLI_WECHAT_API_BASE={base}\nLINLI_WECHAT_OPEN_BASE={base}",
         flush=True,
     )
     web.run_app(emulator.app(), host="127.0.0.1", port=options.port, print=None)

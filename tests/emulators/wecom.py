@@ -306,19 +306,20 @@ def main(argv: list[str] | None = None) -> int:
     env = os.environ
     parser = argparse.ArgumentParser(description="模拟企业微信")
     parser.add_argument("--port", type=int, default=8091)
-    parser.add_argument("--callback", default="http://127.0.0.1:5005/webhooks/wecom/webhook")
+    rasa = f"http://127.0.0.1:{env.get('LINLI_RASA_PORT') or 5005}"
+    parser.add_argument("--callback", default=f"{rasa}/webhooks/wecom/webhook")
     parser.add_argument("--members", default="", help="成员 userid，用逗号分隔")
     options = parser.parse_args(argv)
     callback = Callback(
         options.callback,
-        env.get("LINLI_WECOM_TOKEN", "emulated-token"),
-        env.get("LINLI_WECOM_AES_KEY", "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C"),
+        env.get("LINLI_WECOM_TOKEN") or "emulated-token",
+        env.get("LINLI_WECOM_AES_KEY") or "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C",
     )
     emulator = WeComEmulator(
         callback,
-        corpid=env.get("LINLI_WECOM_CORPID", "wwemulated0000001"),
-        secret=env.get("LINLI_WECOM_SECRET", "emulated-secret"),
-        agent_id=env.get("LINLI_WECOM_AGENT_ID", "1000002"),
+        corpid=env.get("LINLI_WECOM_CORPID") or "wwemulated0000001",
+        secret=env.get("LINLI_WECOM_SECRET") or "emulated-secret",
+        agent_id=env.get("LINLI_WECOM_AGENT_ID") or "1000002",
         members=tuple(name for name in options.members.split(",") if name),
     )
     base = f"http://127.0.0.1:{options.port}"
