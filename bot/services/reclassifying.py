@@ -6,10 +6,11 @@ import datetime as dt
 
 from sqlalchemy.orm import sessionmaker
 
-from bot.domain.errors import BadInput, Conflict
+from bot.domain.errors import BadInput
 from bot.domain.status import Step
 from bot.services import dispatching, wording
 from bot.services.lifecycle import actors, clean, move, notice, staff_ticket, step
+from bot.services.staff_steps import same_version
 from bot.store.models import ServiceItem
 
 
@@ -28,8 +29,7 @@ def reclassify(
     """
     with step(factory) as session:
         ticket, member = staff_ticket(session, number, member_id)
-        if version is not None and version != ticket.version:
-            raise Conflict()
+        same_version(ticket, version)
         item, before = session.get(ServiceItem, item_key), ticket.item
         if item is None or not item.active:
             raise BadInput("请选择事项。")

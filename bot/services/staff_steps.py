@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 
-def _same_version(ticket: Ticket, version: int | None) -> None:
+def same_version(ticket: Ticket, version: int | None) -> None:
     """The person must have seen what they act on."""
     if version is not None and version != ticket.version:
         raise Conflict()
@@ -81,7 +81,7 @@ def contact(
     """Record contact with the resident; the first one starts the work."""
     with step(factory) as session:
         ticket, member = staff_ticket(session, number, member_id)
-        _same_version(ticket, version)
+        same_version(ticket, version)
         note = clean(note)
         first = ticket.contacted_at is None or ticket.status == Status.REOPENED.value
         as_ = actors(session, ticket, member)
@@ -127,7 +127,7 @@ def return_ticket(
     """
     with step(factory) as session:
         ticket, member = staff_ticket(session, number, member_id)
-        _same_version(ticket, version)
+        same_version(ticket, version)
         reason = clean(reason, need="退单请写明原因。")
         if now > sla.RETURN_WINDOW.after(ticket.dispatched_at, CALENDAR):
             raise WrongState("派单超过4个工作小时，不能再退单，可以上报。")
@@ -265,7 +265,7 @@ def transfer(
     """Hand an accepted ticket to someone who must accept; the first owner stays answerable."""
     with step(factory) as session:
         ticket, member = staff_ticket(session, number, member_id)
-        _same_version(ticket, version)
+        same_version(ticket, version)
         note = clean(note, need="转派请写明原因。")
         target = _target(session, assignee_key, member, ticket)
         if target.id == ticket.assignee_id:
@@ -288,7 +288,7 @@ def escalate(
     """The assignee sends the ticket one level up."""
     with step(factory) as session:
         ticket, member = staff_ticket(session, number, member_id)
-        _same_version(ticket, version)
+        same_version(ticket, version)
         note = clean(note, need="上报请写明原因。")
         as_ = actors(session, ticket, member)
         raise_level(session, ticket, as_, ("member", member_id), now, note)
@@ -306,7 +306,7 @@ def resolve(
     """Finish the work, with what was done; the resident is asked to rate."""
     with step(factory) as session:
         ticket, member = staff_ticket(session, number, member_id)
-        _same_version(ticket, version)
+        same_version(ticket, version)
         note = clean(what_was_done, need="办结请写明做了什么。")
         waiting = [task.department.name for task in open_tasks(session, ticket)]
         if waiting:

@@ -17,22 +17,12 @@ from bot.services import inbox, staff_inbox
 from bot.services.inbox import Inbound
 from bot.store.models import Attachment, InboxMessage, Member, Outbox
 from tests.channels.dialogue import Killed
+from tests.clocks import Clock
 from tests.databases import Database
 from tests.emulators.page import sample_photo
 from tests.people import MORNING, holder, open_ticket, resident, ticket
 
 LITTLE = dt.timedelta(seconds=1)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.at = MORNING
-
-    def __call__(self) -> dt.datetime:
-        return self.at
-
-    def after_the_lease(self) -> None:
-        self.at += inbox.LEASE + LITTLE
 
 
 class Platform:
@@ -97,7 +87,7 @@ class Desk:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
+    clock = Clock(inbox.LEASE)
     monkeypatch.setattr(wecom_drain, "now", clock)
     return clock
 

@@ -14,22 +14,12 @@ from bot.services.recipients import Recipient
 from bot.store.models import Outbox
 from bot.worker import relay as relay_module
 from bot.worker.relay import relay
+from tests.clocks import Clock
 from tests.databases import Database
 from tests.people import MORNING, resident
 
 LITTLE = dt.timedelta(seconds=1)
 REFUSED = Outcome(sent=False, error="居民超过 48 小时没有与公众号互动")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.at = MORNING
-
-    def __call__(self) -> dt.datetime:
-        return self.at
-
-    def after_the_lease(self) -> None:
-        self.at += outbox.LEASE + LITTLE
 
 
 class Phone:
@@ -45,7 +35,7 @@ class Phone:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
+    clock = Clock(outbox.LEASE)
     monkeypatch.setattr(relay_module, "now", clock)
     return clock
 
