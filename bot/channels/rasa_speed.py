@@ -1,9 +1,10 @@
-"""Three places where Rasa 3.6 makes residents wait, replaced.
+"""Four places where Rasa 3.6 makes residents wait, replaced.
 
 The check of what an action returns stays; only the check of its *schema* is not repeated (about
 16 ms a custom action). An event's class is looked up by name in a table instead of by walking all
 subclasses (most of the time that reading a tracker takes). And a model is loaded in a thread: Rasa
-loads it in the event loop, which for a second or two answers nobody, not even to acknowledge. A
+loads it in the event loop, which for a second or two answers nobody, not even to acknowledge. The
+domain in the archive, half of that time, is read again only where it differs from the one before. A
 test fails when Rasa's own code at these places changes, for then all must be looked at again.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import inspect
+import sys
 from functools import lru_cache
 from typing import Any
 
@@ -20,6 +22,10 @@ from jsonschema.validators import validator_for
 from rasa import server
 from rasa.core.actions.action import RemoteAction
 from rasa.core.agent import Agent
+from rasa.engine.storage.resource import Resource
+from rasa.engine.storage.storage import ModelStorage
+from rasa.graph_components.providers.domain_provider import DomainProvider
+from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import Event
 
 _resolve = Event.resolve_by_type
@@ -31,13 +37,18 @@ KNOWN = {
     "RemoteAction.action_response_format_spec": "091b74aa3738d126",
     "Event.resolve_by_type": "b5cf570fa7f286c7",
     "server._load_agent": "a9f77df6bc59de8e",
+    "DomainProvider.load": "75a21f7228a83368",
 }
 ORIGINALS = {
     "RemoteAction._validate_action_result": RemoteAction._validate_action_result,
     "RemoteAction.action_response_format_spec": RemoteAction.action_response_format_spec,
     "Event.resolve_by_type": _resolve,
     "server._load_agent": _load,
+    "DomainProvider.load": DomainProvider.load,
 }
+# Seconds; a thread that loads a model lets go of the interpreter ten times as often as by default,
+# since an answer needs it dozens of times.
+LOADING_SWITCH_INTERVAL = 0.0005
 
 
 def fingerprint(name: str) -> str:
@@ -79,11 +90,36 @@ async def _load_agent(**options: Any) -> Agent:
     One after another, so that the model asked for last is the one that stays.
     """
     async with _loading:
-        return await asyncio.to_thread(lambda: asyncio.run(_load(**options)))
+        usual = sys.getswitchinterval()
+        sys.setswitchinterval(LOADING_SWITCH_INTERVAL)
+        try:
+            return await asyncio.to_thread(lambda: asyncio.run(_load(**options)))
+        finally:
+            sys.setswitchinterval(usual)
+
+
+@lru_cache(maxsize=2)
+def _domain(text: str) -> Domain:
+    return Domain.from_yaml(text)
+
+
+def _load_domain(
+    cls: type[DomainProvider],
+    config: dict[str, Any],
+    model_storage: ModelStorage,
+    resource: Resource,
+    *_: Any,
+    **__: Any,
+) -> DomainProvider:
+    """As Rasa's; two models with the same words of domain.yml share one domain."""
+    with model_storage.read_from(resource) as folder:
+        text = (folder / "domain.yml").read_text("utf-8")
+    return cls(model_storage, resource, _domain(text))
 
 
 def install() -> None:
     """Put all in place; doing it twice is once."""
     server._load_agent = _load_agent
+    DomainProvider.load = classmethod(_load_domain)
     RemoteAction._validate_action_result = _validate_action_result
     Event.resolve_by_type = staticmethod(_resolve_by_type)

@@ -108,6 +108,9 @@ def actions() -> None:
     sys.argv = ["rasa_sdk", "--actions", "actions", "--port", str(config.actions_port)]
     from rasa_sdk.__main__ import main
 
+    from actions import catalogue
+
+    catalogue.community()  # before it listens: the first resident would wait a second for it
     main()
 
 

@@ -141,6 +141,7 @@ def test_messages_are_labelled_a_model_is_trained_judged_shadowed_promoted_and_t
     page.get_by_role("link", name="语料中心").click()
     expect(page.get_by_text("待标 30 条")).to_be_visible()
     shot(page, "corpus-queue")
+    page.wait_for_load_state()  # no key is heard before the scripts are there
     page.keyboard.press("s")  # the keyboard works too: skip, and take it back
     expect(page.get_by_text("已跳过")).to_be_visible()
     page.keyboard.press("u")

@@ -7,9 +7,14 @@ import pytest
 from jsonschema import ValidationError
 from rasa import server
 from rasa.core.actions.action import RemoteAction
+from rasa.engine.storage.local_model_storage import LocalModelStorage
+from rasa.engine.storage.resource import Resource
+from rasa.graph_components.providers.domain_provider import DomainProvider
+from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import Event, SlotSet, UserUttered
 
 from bot.channels import rasa_speed
+from bot.settings import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +76,22 @@ async def test_a_model_is_loaded_beside_the_loop_that_serves(monkeypatch):
 async def test_a_model_that_cannot_be_loaded_is_refused_as_before():
     with pytest.raises(server.ErrorResponse):
         await server._load_agent(model_path="no/such/model.tar.gz")
+
+
+def test_the_domain_in_an_archive_is_read_as_before(tmp_path):
+    storage = LocalModelStorage(tmp_path)
+    resource = Resource("domain")
+    domain = Domain.load(ROOT / "domain.yml")
+    with storage.write_to(resource) as folder:
+        domain.persist(folder / "domain.yml")
+    original = rasa_speed.ORIGINALS["DomainProvider.load"]
+    read = [
+        load({}, storage, resource, None).provide_inference()
+        for load in (original, DomainProvider.load, DomainProvider.load)
+    ]
+    assert read[0].as_dict() == read[1].as_dict() == domain.as_dict()
+    assert read[1] is read[2]
+    with storage.write_to(resource) as folder:
+        changed = (folder / "domain.yml").read_text("utf-8").replace("intents:", "intents:\n- new")
+        (folder / "domain.yml").write_text(changed, "utf-8")
+    assert "new" in DomainProvider.load({}, storage, resource, None).provide_inference().intents
