@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bot.domain.levels import LEVEL_NAMES, Level, Role, rank, standing
+from bot.domain.status import OPEN, Status
 from bot.domain.worktime import SHANGHAI
 
 # What an open ticket weighs on its owner's desk, by clock class; one that waits for somebody
@@ -24,6 +25,14 @@ WORK = {
     "dispute": 2.5,
 }
 WAITING = 0.25
+
+
+def weight(status: Status, clock_class: str) -> float:
+    """What a ticket weighs on its owner's desk; nothing once it is over."""
+    if status not in OPEN:
+        return 0.0
+    return WAITING if status is Status.SUSPENDED else WORK.get(clock_class, 1.0)
+
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 

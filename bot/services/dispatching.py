@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Integer, bindparam, case, func, literal_column, or_, select
+from sqlalchemy import Integer, bindparam, case, func, inspect, literal_column, or_, select
 from sqlalchemy.orm import Session, aliased, joinedload
 
 from bot.domain import dispatch, sla
@@ -17,46 +18,51 @@ from bot.services import outbox, wording
 from bot.services.clock import CALENDAR
 from bot.store.models import Assignment, Building, Member, OrgNode, Ticket
 
+# Tables, not classes: their statements take less to prepare at each run.
+TICKET, MEMBER, ORG_NODE = Ticket.__table__, Member.__table__, OrgNode.__table__
 # Statements are built once, with parameters: to build one costs more than to run it. Constants
 # stand in the text, because a bound list is expanded anew at each run.
 OPEN_NAMES = [literal_column(f"'{name}'") for name in sorted(s.value for s in OPEN)]
 LOAD = case(
-    (Ticket.status == Status.SUSPENDED.value, dispatch.WAITING),
-    *((Ticket.clock_class == name, weight) for name, weight in dispatch.WORK.items()),
+    (TICKET.c.status == Status.SUSPENDED.value, dispatch.WAITING),
+    *((TICKET.c.clock_class == name, weight) for name, weight in dispatch.WORK.items()),
     else_=1.0,
 )
 # Weight of the open tickets on a member's desk; with the member, to save a round trip.
 OPEN_WORK = (
     select(func.coalesce(func.sum(LOAD), 0.0))
-    .where(Ticket.assignee_id == Member.id, Ticket.status.in_(OPEN_NAMES))
-    .correlate(Member)
+    .where(TICKET.c.assignee_id == MEMBER.c.id, TICKET.c.status.in_(OPEN_NAMES))
+    .correlate(MEMBER)
     .scalar_subquery()
 )
 # Columns, not objects: half the cost, and a dispatch reads dozens of members.
 MEMBERS = (
     select(
-        Member.id,
-        Member.name,
-        Member.role,
-        Member.skills,
-        Member.capacity,
-        Member.duty,
-        Member.leave,
-        Member.last_assigned_at,
-        Member.building_id,
-        OrgNode.name.label("node_name"),
-        OrgNode.level.label("node_level"),
+        MEMBER.c.id,
+        MEMBER.c.name,
+        MEMBER.c.role,
+        MEMBER.c.skills,
+        MEMBER.c.capacity,
+        MEMBER.c.duty,
+        MEMBER.c.leave,
+        MEMBER.c.last_assigned_at,
+        MEMBER.c.building_id,
+        ORG_NODE.c.name.label("node_name"),
+        ORG_NODE.c.level.label("node_level"),
         OPEN_WORK.label("load"),
     )
-    .join(OrgNode, Member.node_id == OrgNode.id)
-    .where(Member.active, OrgNode.active, Member.role != Role.DEPARTMENT_STAFF.value)
-    .order_by(Member.id)
-    .execution_options(autoflush=False)  # `place` has written what was given to whom
+    .select_from(MEMBER.join(ORG_NODE, MEMBER.c.node_id == ORG_NODE.c.id))
+    .where(
+        MEMBER.c.active,
+        ORG_NODE.c.active,
+        MEMBER.c.role != literal_column(f"'{Role.DEPARTMENT_STAFF.value}'"),
+    )
+    .order_by(MEMBER.c.id)
 )
 NODE = bindparam("node", type_=Integer)
-MEMBERS_AT = MEMBERS.where(OrgNode.id == NODE)
+MEMBERS_AT = MEMBERS.where(ORG_NODE.c.id == NODE)
 # By parent and not by path: an index serves it in every database.
-MEMBERS_AT_AND_BELOW = MEMBERS.where(or_(OrgNode.id == NODE, OrgNode.parent_id == NODE))
+MEMBERS_AT_AND_BELOW = MEMBERS.where(or_(ORG_NODE.c.id == NODE, ORG_NODE.c.parent_id == NODE))
 
 
 def _upwards() -> Any:
@@ -83,6 +89,16 @@ def ancestors(session: Session, node_id: int) -> list[OrgNode]:
     if node_id not in known:
         known[node_id] = session.scalars(UPWARDS, {"node": node_id}).all()
     return list(known[node_id])
+
+
+def read_ancestors(session: Session, nodes: Iterable[OrgNode]) -> None:
+    """Read for all these nodes at once what `ancestors` will be asked for."""
+    ways = {node.id: [int(part) for part in node.path.split("/") if part] for node in nodes}
+    wanted = {node_id for way in ways.values() for node_id in way}
+    found = {n.id: n for n in session.scalars(select(OrgNode).where(OrgNode.id.in_(wanted)))}
+    known = session.info.setdefault("ancestors", {})
+    for node_id, way in ways.items():
+        known[node_id] = [found[above] for above in reversed(way)]
 
 
 def street(session: Session) -> OrgNode:
@@ -139,7 +155,9 @@ def candidates(
     """Members standing at `node` (and, under a building group, its household centres)."""
     with_below = node.level == Level.BUILDING_GROUP.value
     statement = MEMBERS_AT_AND_BELOW if with_below else MEMBERS_AT
-    members = session.execute(statement, {"node": node.id}).all()
+    with session.no_autoflush:  # to write each ticket before the next is placed costs the most
+        members = session.execute(statement, {"node": node.id}).all()
+    load, assigned = _unwritten(session)
     later = _from_opening(members, ticket, at)
     return tuple(
         Candidate(
@@ -150,10 +168,10 @@ def candidates(
             node_name=m.node_name,
             skills=frozenset(m.skills),
             capacity=m.capacity,
-            load=float(m.load),
+            load=float(m.load) + load[m.id],
             on_duty=dispatch.on_duty(m.duty, m.leave, at) or m.id in later,
             from_opening=later.get(m.id),
-            last_assigned_at=m.last_assigned_at,
+            last_assigned_at=assigned.get(m.id, m.last_assigned_at),
             # In a dispute a neighbour of the same building is too close to judge it.
             is_party=is_party(m, ticket),
             returned=m.id in history["returned"],
@@ -161,6 +179,38 @@ def candidates(
         )
         for m in members
     )
+
+
+def _unwritten(session: Session) -> tuple[Counter[int], dict[int, dt.datetime]]:
+    """What this session knows and the database does not: added load, and when last assigned."""
+    load: Counter[int] = Counter()
+    assigned = {}
+    for changed in session.dirty:
+        if isinstance(changed, Member):
+            assigned[changed.id] = changed.last_assigned_at
+        elif isinstance(changed, Ticket):
+            for sign, (owner, weight) in ((-1, _written(changed)), (1, _desk(changed))):
+                load[owner] += sign * weight
+    for made in session.new:
+        if isinstance(made, Ticket):
+            owner, weight = _desk(made)
+            load[owner] += weight
+    return load, assigned
+
+
+def _desk(ticket: Ticket) -> tuple[int | None, float]:
+    """On whose desk the ticket is, and with what weight."""
+    return ticket.assignee_id, dispatch.weight(Status(ticket.status), ticket.clock_class)
+
+
+def _written(ticket: Ticket) -> tuple[int | None, float]:
+    """`_desk` as the database still has it."""
+    now = inspect(ticket).attrs
+    owner, status, kind = (
+        (attribute.history.deleted or [attribute.value])[0]
+        for attribute in (now.assignee_id, now.status, now.clock_class)
+    )
+    return owner, dispatch.weight(Status(status), kind)
 
 
 def _from_opening(
@@ -242,7 +292,8 @@ def place(
     """Put the ticket before `member_id`, record why, and tell the member."""
     with session.no_autoflush:
         member = session.get(Member, member_id, options=[joinedload(Member.node)])
-    ticket.assignee, ticket.node_id, ticket.level = member, node_id, level.value
+    ticket.assignee, ticket.assignee_id = member, member_id
+    ticket.node_id, ticket.level = node_id, level.value
     ticket.status = Status.DISPATCHED.value
     ticket.dispatched_at = at
     ticket.accept_due = sla.accept_by(ticket.clock_class, level, at, CALENDAR)
@@ -256,7 +307,6 @@ def place(
         assigned_at=at,
     )
     ticket.assignments.append(row)
-    session.flush()  # the next choice counts this ticket
     outbox.put(
         session,
         to="member",

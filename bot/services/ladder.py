@@ -15,10 +15,10 @@ from sqlalchemy.orm import Session, selectinload, sessionmaker
 from bot.domain import sla
 from bot.domain.levels import Level
 from bot.domain.status import Actor, Status, Step
-from bot.services import drawing, lifecycle, suspension, whistle, wording
+from bot.services import dispatching, drawing, lifecycle, suspension, whistle, wording
 from bot.services.clock import CALENDAR
 from bot.services.events import record
-from bot.store.models import Member, Ticket, TicketEvent
+from bot.store.models import Building, Member, Ticket, TicketEvent
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +30,9 @@ TOGETHER = 20
 READ_TOGETHER = (
     selectinload(Ticket.assignee).joinedload(Member.node),
     selectinload(Ticket.assignments),
-    selectinload(Ticket.building),
+    selectinload(Ticket.building).joinedload(Building.node),
     selectinload(Ticket.item),
+    selectinload(Ticket.merged),
     selectinload(Ticket.node),
 )
 SYSTEM = frozenset({Actor.SYSTEM})
@@ -88,6 +89,11 @@ def _check_all(factory: sessionmaker, ids: list[int], now: dt.datetime) -> int:
             .options(*READ_TOGETHER)
             .with_for_update(skip_locked=True, of=Ticket)
         ).all()
+        nodes = {ticket.node for ticket in tickets}
+        dispatching.read_ancestors(
+            session, nodes | {t.building.node for t in tickets if t.building}
+        )
+        lifecycle.read_leads(session, {node.parent_id or node.id for node in nodes})
         for ticket in tickets:
             check(session, ticket, now)
         return len(tickets)

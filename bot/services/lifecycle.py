@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import bindparam, literal_column, select
@@ -31,7 +31,7 @@ CHILDREN = (
 LEADS = (
     select(Member)
     .where(
-        Member.node_id == bindparam("node"),
+        Member.node_id.in_(bindparam("nodes", expanding=True)),
         Member.active,
         Member.role.in_([literal_column(f"'{role.value}'") for role in LEAD_ROLES]),
     )
@@ -123,7 +123,7 @@ def notice(
     own = {**extra, "buttons": [offered]} if appeal else extra
     if ticket.resident_id != asker:
         _put_notice(session, ticket, text, now, f"notice:{event.reference}", own, ticket.status)
-    for child in children_of(session, ticket):
+    for child in ticket.merged:
         if child.resident_id == asker:
             continue
         words = wording.merged(child, ticket)
@@ -217,8 +217,24 @@ def tell_superiors(
 ) -> None:
     """Queue a message to the leads one level above where the ticket stands."""
     node = session.get(OrgNode, ticket.node_id)
-    for member in session.scalars(LEADS, {"node": node.parent_id or node.id}):
+    for member in leads(session, node.parent_id or node.id):
         alert(session, ticket, member, text, now, f"superior:{event.reference}:{member.id}")
+
+
+def leads(session: Session, node_id: int) -> list[Member]:
+    """Active members who lead a node; read once a session."""
+    if node_id not in session.info.get("leads", {}):
+        read_leads(session, [node_id])
+    found: list[Member] = session.info["leads"][node_id]
+    return found
+
+
+def read_leads(session: Session, node_ids: Iterable[int]) -> None:
+    """Read for all these nodes at once what `leads` will be asked for."""
+    known = session.info.setdefault("leads", {})
+    known.update((node_id, []) for node_id in node_ids)
+    for member in session.scalars(LEADS, {"nodes": list(node_ids)}):
+        known[member.node_id].append(member)
 
 
 def raise_level(
@@ -281,7 +297,7 @@ def raise_in_place(
 
 def share(session: Session, ticket: Ticket, node: OrgNode) -> None:
     """Make a lead of `node` co-owner: answerable beside the assignee."""
-    for lead in session.scalars(LEADS, {"node": node.id}):
+    for lead in leads(session, node.id):
         if lead.id != ticket.assignee_id:
             ticket.co_owner_id = lead.id
             return

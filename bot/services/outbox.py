@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, exists, insert, or_, select, update
+from sqlalchemy import bindparam, event, exists, insert, or_, select, update
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.sql.expression import ColumnElement, Insert
 
@@ -77,7 +77,10 @@ def put(
     ticket_id: int | None = None,
     not_before: dt.datetime | None = None,
 ) -> None:
-    """Queue a message inside the caller's transaction; the same `dedup_key` is queued once."""
+    """Queue a message inside the caller's transaction; the same `dedup_key` is queued once.
+
+    All messages of a transaction are written together when it is committed.
+    """
     row = {
         "dedup_key": dedup_key,
         "recipient_kind": to,
@@ -88,7 +91,20 @@ def put(
         "next_at": not_before or at,
         "created_at": at,
     }
-    session.execute(PUT, row)
+    session.info.setdefault(PUT, []).append(row)
+
+
+@event.listens_for(Session, "before_commit")
+def _write(session: Session) -> None:
+    """Write what `put` has collected."""
+    rows = session.info.pop(PUT, None)
+    if rows:
+        session.execute(PUT, rows)
+
+
+@event.listens_for(Session, "after_rollback")
+def _forget(session: Session) -> None:
+    session.info.pop(PUT, None)
 
 
 def claim(factory: sessionmaker, *, now: dt.datetime, limit: int = 50) -> list[Delivery]:

@@ -43,7 +43,15 @@ class UtcDateTime(TypeDecorator):
 def make_engine(url: str) -> Engine:
     """Engine for SQLite (WAL) or PostgreSQL."""
     if not url.startswith("sqlite"):
-        return create_engine(url, future=True, pool_pre_ping=True, pool_size=10, max_overflow=20)
+        return create_engine(
+            url,
+            future=True,
+            pool_pre_ping=True,
+            pool_size=10,
+            max_overflow=20,
+            # Many rows for one statement go to the server in one round trip, not in one each.
+            executemany_mode="values_plus_batch",
+        )
     pooled: dict[str, Any] = {}
     if make_url(url).database not in {None, "", ":memory:"}:
         # By default a file is opened anew for each session, which costs more than the queries.

@@ -14,8 +14,9 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.orm import relationship
+from sqlalchemy.orm import foreign, relationship, remote
 
+from bot.domain.status import Status
 from bot.store.base import Base, UtcDateTime
 
 
@@ -186,6 +187,16 @@ class Ticket(Base):
     assignee = relationship(Member, foreign_keys=[assignee_id])
     first_owner = relationship(Member, foreign_keys=[first_owner_id])
     assignments = relationship("Assignment", order_by="Assignment.id")
+    # Tickets merged into this one, as the database has them.
+    merged = relationship(
+        "Ticket",
+        primaryjoin=lambda: (
+            (Ticket.id == foreign(remote(Ticket.parent_id)))
+            & (remote(Ticket.status) == Status.DUPLICATE.value)
+        ),
+        order_by=lambda: Ticket.id,
+        viewonly=True,
+    )
     __table_args__ = (
         Index("ix_ticket_status_node", "status", "node_id"),
         Index("ix_ticket_assignee_status", "assignee_id", "status"),
