@@ -1,4 +1,4 @@
-"""A real `rasa run --enable-api` with one model, asked through `/model/parse`."""
+"""Rasa with one model, started with what the product replaces in it, asked by `/model/parse`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ from types import TracebackType
 from typing import Any
 
 PATIENCE = 180
+RASA = (
+    "from rasa.__main__ import main; from bot.channels import rasa_speed; "
+    "rasa_speed.install(); main()"
+)
 QUIET = {
     "RASA_TELEMETRY_ENABLED": "false",
     "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -50,7 +54,7 @@ class ParseServer:
         options = f"run --enable-api -i 127.0.0.1 -p {self._port}".split()
         files = ["--model", str(self._model), "--credentials", str(credentials)]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "rasa", *options, *files, "--endpoints", str(credentials)],
+            [sys.executable, "-c", RASA, *options, *files, "--endpoints", str(credentials)],
             env=environment(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -1,11 +1,13 @@
-"""Four places where Rasa 3.6 makes residents wait, replaced.
+"""Six places where Rasa 3.6 makes residents wait, replaced.
 
 The check of what an action returns stays; only the check of its *schema* is not repeated (about
 16 ms a custom action). An event's class is looked up by name in a table instead of by walking all
 subclasses (most of the time that reading a tracker takes). And a model is loaded in a thread: Rasa
 loads it in the event loop, which for a second or two answers nobody, not even to acknowledge. The
-domain in the archive, half of that time, is read again only where it differs from the one before. A
-test fails when Rasa's own code at these places changes, for then all must be looked at again.
+domain in the archive, half of that time, is read again only where it differs from the one before.
+The components run one after the other without dask's scheduler, and what an empty domain looks like
+is worked out once, not for each message. A test fails when Rasa's own code at these places changes,
+for then all must be looked at again.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ import asyncio
 import hashlib
 import inspect
 import sys
+from collections.abc import Sequence
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any
 
 from jsonschema.exceptions import best_match
@@ -22,6 +26,7 @@ from jsonschema.validators import validator_for
 from rasa import server
 from rasa.core.actions.action import RemoteAction
 from rasa.core.agent import Agent
+from rasa.engine.runner import dask as runner
 from rasa.engine.storage.resource import Resource
 from rasa.engine.storage.storage import ModelStorage
 from rasa.graph_components.providers.domain_provider import DomainProvider
@@ -38,6 +43,8 @@ KNOWN = {
     "Event.resolve_by_type": "b5cf570fa7f286c7",
     "server._load_agent": "a9f77df6bc59de8e",
     "DomainProvider.load": "75a21f7228a83368",
+    "DaskGraphRunner.run": "45f0f52f574f3aa9",
+    "Domain.is_empty": "884be90ef485f1d2",
 }
 ORIGINALS = {
     "RemoteAction._validate_action_result": RemoteAction._validate_action_result,
@@ -45,6 +52,8 @@ ORIGINALS = {
     "Event.resolve_by_type": _resolve,
     "server._load_agent": _load,
     "DomainProvider.load": DomainProvider.load,
+    "DaskGraphRunner.run": runner.DaskGraphRunner.run,
+    "Domain.is_empty": Domain.is_empty,
 }
 # Seconds; a thread that loads a model lets go of the interpreter ten times as often as by default,
 # since an answer needs it dozens of times.
@@ -117,9 +126,35 @@ def _load_domain(
     return cls(model_storage, resource, _domain(text))
 
 
+def _get(graph: dict[str, Any], targets: Sequence[str]) -> list[Any]:
+    """As `dask.get`: each node that a target needs runs once, after those it needs itself."""
+    # What the caller puts in is a pair of a name and a value, not something to run.
+    done = {name: task for name, task in graph.items() if not callable(task[0])}
+
+    def value(name: str) -> Any:
+        if name not in done:
+            run, *needs = graph[name]
+            done[name] = run(*(value(need) if need in graph else need for need in needs))
+        return done[name]
+
+    return [value(target) for target in targets]
+
+
+@lru_cache(maxsize=1)
+def _nothing() -> dict[str, Any]:
+    return Domain.empty().as_dict()
+
+
+def _is_empty(self: Domain) -> bool:
+    """As Rasa's."""
+    return bool(self.as_dict() == _nothing())
+
+
 def install() -> None:
     """Put all in place; doing it twice is once."""
     server._load_agent = _load_agent
     DomainProvider.load = classmethod(_load_domain)
     RemoteAction._validate_action_result = _validate_action_result
+    runner.dask = SimpleNamespace(get=_get)
+    Domain.is_empty = _is_empty
     Event.resolve_by_type = staticmethod(_resolve_by_type)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -181,9 +181,9 @@ def candidates(
     )
 
 
-def _unwritten(session: Session) -> tuple[Counter[int], dict[int, dt.datetime]]:
+def _unwritten(session: Session) -> tuple[dict[int | None, float], dict[int, dt.datetime]]:
     """What this session knows and the database does not: added load, and when last assigned."""
-    load: Counter[int] = Counter()
+    load: dict[int | None, float] = defaultdict(float)
     assigned = {}
     for changed in session.dirty:
         if isinstance(changed, Member):

@@ -3,10 +3,12 @@
 import asyncio
 import threading
 
+import dask
 import pytest
 from jsonschema import ValidationError
 from rasa import server
 from rasa.core.actions.action import RemoteAction
+from rasa.engine.runner import dask as runner
 from rasa.engine.storage.local_model_storage import LocalModelStorage
 from rasa.engine.storage.resource import Resource
 from rasa.graph_components.providers.domain_provider import DomainProvider
@@ -95,3 +97,38 @@ def test_the_domain_in_an_archive_is_read_as_before(tmp_path):
         changed = (folder / "domain.yml").read_text("utf-8").replace("intents:", "intents:\n- new")
         (folder / "domain.yml").write_text(changed, "utf-8")
     assert "new" in DomainProvider.load({}, storage, resource, None).provide_inference().intents
+
+
+def test_nodes_run_once_each_after_what_they_need_as_dask_runs_them():
+    calls: list[str] = []
+
+    def node(name):
+        def run(*inputs):
+            calls.append(name)
+            return name, inputs
+
+        return run
+
+    graph = {
+        "text": ("text", "漏水了"),
+        "words": (node("words"), "text"),
+        "counts": (node("counts"), "words", "not there"),
+        "intent": (node("intent"), "counts", "words"),
+    }
+    ours = runner.dask.get(graph, ["intent", "words"])
+    assert calls == ["words", "counts", "intent"]
+    assert dict(ours) == dict(dask.get(graph, ["intent", "words"]))
+
+
+def test_a_node_that_fails_fails_the_run_as_before():
+    def broken(*_):
+        raise ValueError("no such word")
+
+    for get in (dask.get, runner.dask.get):
+        with pytest.raises(ValueError, match="no such word"):
+            get({"text": ("text", "x"), "node": (broken, "text")}, ["node"])
+
+
+def test_an_empty_domain_is_told_from_one_with_words():
+    assert Domain.empty().is_empty()
+    assert not Domain.from_dict({"intents": ["greet"]}).is_empty()
