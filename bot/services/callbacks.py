@@ -9,9 +9,11 @@ from sqlalchemy import and_, exists, false, func, not_, select
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.sql import ColumnElement, Select
 
+from bot.domain import sla
 from bot.domain.errors import BadInput, NotAllowed, NotFound, WrongState
 from bot.domain.levels import DISPATCH_ROLES, Role
 from bot.domain.status import Actor, Status, Step
+from bot.services.clock import CALENDAR
 from bot.services.lifecycle import clean, move, staff_ticket, step
 from bot.services.resident_steps import reopen_by
 from bot.store.models import Assignment, Member, Ticket
@@ -19,6 +21,8 @@ from bot.store.models_life import CallBack
 from bot.store.scope import visible_to
 
 WHY = {"proxy": "代办的工单", "unrated": "居民没有评价", "sample": "抽查"}
+TRIES = 3  # nobody is called a fourth time
+AGAIN = sla.Span(1, "wd")
 CALLABLE = (Status.RESOLVED.value, Status.CLOSED.value)
 
 
@@ -37,6 +41,7 @@ class Call:
     description: str
     resolution: str
     resolved_at: dt.datetime | None
+    tries: int  # times that nobody answered
 
 
 def to_call(factory: sessionmaker, member_id: int) -> list[Call]:
@@ -78,6 +83,7 @@ def _call(call: CallBack) -> Call:
         ticket.description,
         ticket.resolution or "",
         ticket.resolved_at,
+        call.tries,
     )
 
 
@@ -125,18 +131,40 @@ def called(
     if stars is not None and not 1 <= stars <= 5:
         raise BadInput("评分请选 1 到 5 颗星。")
     with step(factory) as session:
-        call = session.get(CallBack, call_id, with_for_update=True)
-        if call is None:
-            raise NotFound()
-        ticket, member = staff_ticket(session, call.ticket.number, member_id)
-        if Role(member.role) not in DISPATCH_ROLES or not _independent(session, ticket, member):
-            raise NotAllowed("回访要由没有经手的调度员来做。")
-        if call.called_at is not None:
-            raise WrongState("这张工单已经回访过了。")
+        call, ticket = _to_make(session, call_id, member_id)
         call.caller_id, call.called_at, call.solved = member_id, now, solved
         call.stars, call.words = stars, clean(words)
         _conclude(session, ticket, call, now)
         return str(ticket.status)
+
+
+def _to_make(session: Session, call_id: int, member_id: int) -> tuple[CallBack, Ticket]:
+    """The call, locked, and its ticket, for a member who may make it."""
+    call = session.get(CallBack, call_id, with_for_update=True)
+    if call is None:
+        raise NotFound()
+    ticket, member = staff_ticket(session, call.ticket.number, member_id)
+    if Role(member.role) not in DISPATCH_ROLES or not _independent(session, ticket, member):
+        raise NotAllowed("回访要由没有经手的调度员来做。")
+    if call.called_at is not None:
+        raise WrongState("这张工单已经回访过了。")
+    return call, ticket
+
+
+def no_answer(factory: sessionmaker, call_id: int, member_id: int, now: dt.datetime) -> bool:
+    """Nobody answered: to be tried again, but not for ever. Returns whether it is given up."""
+    with step(factory) as session:
+        call, ticket = _to_make(session, call_id, member_id)
+        call.caller_id, call.tries = member_id, call.tries + 1
+        over = call.tries >= TRIES
+        if over:
+            call.called_at = now
+        else:
+            call.due = AGAIN.after(now, CALENDAR)
+        caller, who = frozenset({Actor.CALLER}), ("member", member_id)
+        note = f"第{call.tries}次没有打通{'，不再回访' if over else ''}"
+        move(session, ticket, Step.CALL_BACK, caller, who, now, note)
+        return over
 
 
 def _conclude(session: Session, ticket: Ticket, call: CallBack, now: dt.datetime) -> None:

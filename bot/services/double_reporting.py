@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from bot.domain import dispatch
@@ -22,7 +22,7 @@ from bot.domain.worktime import SHANGHAI
 from bot.services import dispatching, outbox, wording
 from bot.services.clock import CALENDAR
 from bot.services.residents import PHONE
-from bot.store.models import Member, OrgNode
+from bot.store.models import Member, OrgNode, Outbox
 from bot.store.models_life import Errand, Volunteer
 
 MAX_MINUTES = 12 * 60
@@ -126,7 +126,7 @@ def post(
         return int(errand.id)
 
 
-def _offer(session: Session, errand: Errand, now: dt.datetime) -> None:
+def _offer(session: Session, errand: Errand, now: dt.datetime, not_to: int | None = None) -> None:
     """Nobody is disturbed at work: offers go out when the office closes."""
     at = CALENDAR.end_of_day(now) if CALENDAR.is_open(now) else now
     volunteers = session.scalars(
@@ -135,7 +135,7 @@ def _offer(session: Session, errand: Errand, now: dt.datetime) -> None:
         )
     )
     for volunteer in volunteers:
-        if fits(volunteer, errand):
+        if volunteer.id != not_to and fits(volunteer, errand):
             when = wording.local(errand.wanted_at)
             outbox.put(
                 session,
@@ -147,10 +147,21 @@ def _offer(session: Session, errand: Errand, now: dt.datetime) -> None:
                     "card": {"title": "微心愿"},
                     "buttons": [wording.tap("我来", "volunteer", errand_id=errand.id)],
                 },
-                dedup_key=f"errand:{errand.id}:{volunteer.id}",
+                dedup_key=f"{_offers(errand.id)}{volunteer.id}:{now.timestamp():.0f}",
                 at=now,
                 not_before=at,
             )
+
+
+def _offers(errand_id: int) -> str:
+    """How the keys of an errand's offers begin."""
+    return f"errand:{errand_id}:offer:"
+
+
+def _drop_offers(session: Session, errand_id: int) -> None:
+    """What has not gone out yet need not: the wish is taken, or no longer one."""
+    waiting = Outbox.dedup_key.startswith(_offers(errand_id)) & (Outbox.status == "queued")
+    session.execute(delete(Outbox).where(waiting), execution_options=UNSYNCED)
 
 
 def fits(volunteer: Volunteer, errand: Errand) -> bool:
@@ -191,9 +202,12 @@ def take(factory: sessionmaker, errand_id: int, volunteer_id: int, now: dt.datet
             execution_options=UNSYNCED,
         ).rowcount
         if won:
+            _drop_offers(session, errand_id)
             _tell_poster(session, errand, volunteer, now)
             return
         session.refresh(errand)
+        if errand.status == "cancelled":
+            raise AlreadyTaken("这个心愿已经取消了，谢谢您！")
         if errand.taken_by_id != volunteer_id:
             raise AlreadyTaken("已经有人先认领了，谢谢您！")
 
@@ -205,7 +219,7 @@ def _tell_poster(session: Session, errand: Errand, who: Volunteer, now: dt.datet
         recipient_id=errand.posted_by_id,
         kind="alert",
         payload={"text": f"微心愿「{errand.title}」由{who.unit}{who.name}认领，电话{who.phone}。"},
-        dedup_key=f"errand:{errand.id}:taken",
+        dedup_key=f"errand:{errand.id}:taken:{who.id}:{now.timestamp():.0f}",
         at=now,
     )
 
@@ -251,16 +265,53 @@ def confirm(
 
 
 def _thank(session: Session, errand: Errand, volunteer: Volunteer, now: dt.datetime) -> None:
-    if volunteer.resident_id is None:
-        return
     total = span(volunteer.credited_minutes)
     text = f"微心愿「{errand.title}」已确认完成，记入志愿时长{span(errand.minutes)}，累计{total}。"
-    outbox.put(
-        session,
-        to="resident",
-        recipient_id=volunteer.resident_id,
-        kind="errand",
-        payload={"text": f"{text}谢谢您！", "card": {"title": "志愿时长"}},
-        dedup_key=f"errand:{errand.id}:done",
-        at=now,
-    )
+    _tell(session, volunteer, f"{text}谢谢您！", "志愿时长", f"errand:{errand.id}:done", now)
+
+
+def _tell(
+    session: Session, volunteer: Volunteer, text: str, title: str, key: str, now: dt.datetime
+) -> None:
+    """A message to a volunteer who has a chat; the others are called."""
+    if volunteer.resident_id is not None:
+        outbox.put(
+            session,
+            to="resident",
+            recipient_id=volunteer.resident_id,
+            kind="errand",
+            payload={"text": text, "card": {"title": title}},
+            dedup_key=key,
+            at=now,
+        )
+
+
+def release(factory: sessionmaker, errand_id: int, member_id: int, now: dt.datetime) -> None:
+    """Who said yes cannot come: the wish is open again, and offered to the others."""
+    with factory.begin() as session:
+        errand = _errand_of_lead(session, errand_id, member_id, lock=True)
+        if errand.status != "taken":
+            raise WrongState("这个心愿现在没有人认领。")
+        if errand.wanted_at <= now:
+            raise BadInput("希望的时间已经过了，请取消后重新发布。")
+        before = errand.taken_by_id
+        errand.status, errand.taken_by_id, errand.taken_at = "open", None, None
+        _offer(session, errand, now, not_to=before)
+
+
+def cancel(factory: sessionmaker, errand_id: int, member_id: int, now: dt.datetime) -> None:
+    """The wish is no longer one: who said yes hears of it, who was not asked yet is not asked.
+
+    Cancelling again is no error.
+    """
+    with factory.begin() as session:
+        errand = _errand_of_lead(session, errand_id, member_id, lock=True)
+        if errand.status == "done":
+            raise WrongState("这个心愿已经确认完成，不能取消。")
+        taken, errand.status = errand.status == "taken", "cancelled"
+        _drop_offers(session, errand_id)
+        if taken:
+            when = wording.local(errand.wanted_at)
+            text = f"您认领的微心愿「{errand.title}」（{when}）取消了，不用去了。谢谢您！"
+            key = f"errand:{errand_id}:cancelled"
+            _tell(session, session.get(Volunteer, errand.taken_by_id), text, "微心愿", key, now)

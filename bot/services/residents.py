@@ -24,7 +24,7 @@ from bot.store.models import (
     TicketEvent,
     Utterance,
 )
-from bot.store.models_life import Errand, Volunteer
+from bot.store.models_life import Volunteer
 
 # Bulk statements with subqueries cannot be mirrored into objects in memory.
 UNSYNCED = {"synchronize_session": False}
@@ -194,9 +194,8 @@ def _forget_volunteer(session: Session, resident_id: int) -> None:
     row = session.scalar(select(Volunteer).where(Volunteer.resident_id == resident_id))
     if row is None:
         return
-    taken = session.scalars(select(Errand.id).where(Errand.taken_by_id == row.id)).all()
-    keys = [f"errand:{errand_id}:taken" for errand_id in taken]
-    for told in session.scalars(select(Outbox).where(Outbox.dedup_key.in_(keys))):
+    about = Outbox.dedup_key.like(f"errand:%:taken:{row.id}:%")
+    for told in session.scalars(select(Outbox).where(about)):
         told.payload = {**told.payload, "text": FORGOTTEN}
     row.name, row.phone, row.unit, row.resources = "已注销", "", "", ""
     row.active, row.resident_id = False, None

@@ -62,6 +62,7 @@ class CallBack(Base):
     due = Column(UtcDateTime, nullable=False)
     caller_id = Column(ForeignKey("member.id"))
     called_at = Column(UtcDateTime)
+    tries = Column(Integer, nullable=False, default=0)  # times that nobody answered
     solved = Column(Boolean)
     stars = Column(Integer)
     words = Column(Text, nullable=False, default="")

@@ -127,8 +127,8 @@ def _sums(session: Session, where: list[ColumnElement], now: dt.datetime) -> dic
 
 
 def _calls(session: Session, where: list[ColumnElement]) -> Rate:
-    """All calls made, also about rated tickets: what was heard is not what was rated."""
-    made = CallBack.called_at.is_not(None)
+    """All calls that were answered, also about rated tickets: heard is not rated."""
+    made = CallBack.solved.is_not(None)
     query = select(_count_if(and_(made, CallBack.solved)), _count_if(made))
     solved, calls = session.execute(
         query.select_from(Ticket).join(CallBack, CallBack.ticket_id == Ticket.id).where(*where)

@@ -211,6 +211,26 @@ async def test_a_wish_needs_words_a_skill_and_a_time_to_come(
         assert words in await answer.text()
 
 
+async def test_a_wish_is_opened_again_and_cancelled(database: Database, server: TestServer):
+    who, lead = volunteer(database, 1), database.member_id("wang_haiyan")
+    wish = double_reporting.post(database.factory, lead, "换灯泡", "repair", EVENING, MORNING)
+    double_reporting.take(database.factory, wish, who, MORNING)
+    async with browser(server, "he_jianping") as elsewhere:
+        await elsewhere.get("/desk/me")
+        assert (await elsewhere.send(f"/desk/errands/{wish}/cancel", {})).status == 422
+    async with browser(server, "wang_haiyan") as desk:
+        assert "来不了或取消" in await desk.get("/desk/errands")
+        await desk.send(f"/desk/errands/{wish}/release", {})
+        page = await desk.get("/desk/errands")
+        assert "待认领" in page
+        assert "来不了" not in page
+        assert (await desk.send(f"/desk/errands/{wish}/release", {})).status == 422
+        await desk.send(f"/desk/errands/{wish}/cancel", {})
+        page = await desk.get("/desk/errands")
+        assert "已取消" in page
+        assert "取消心愿" not in page
+
+
 async def test_who_is_no_lead_and_who_leads_elsewhere(database: Database, server: TestServer):
     volunteer(database, 1)
     lead = database.member_id("wang_haiyan")

@@ -321,6 +321,18 @@ async def test_a_call_is_listed_made_and_gone(
         assert (await own.send(path, form)).status == 403
 
 
+async def test_nobody_answers_and_the_call_stays_on_the_list(
+    dispatcher: Browser, database: Database, to_call: tuple[str, int]
+):
+    number, call = to_call
+    form = {"once": "a", "solved": "nobody"}
+    for _ in range(2):  # a double tap
+        assert (await dispatcher.send(f"/desk/calls/{call}", form)).status == 303
+    page = await dispatcher.get("/desk/calls")
+    assert number in page and "打过1次" in page
+    assert "第1次没有打通" in await dispatcher.get(f"/desk/tickets/{number}")
+
+
 async def test_unsolved_needs_words_and_reopens(
     dispatcher: Browser, database: Database, to_call: tuple[str, int]
 ):

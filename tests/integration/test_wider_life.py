@@ -28,7 +28,7 @@ from bot.services.clock import CALENDAR
 from bot.services.double_reporting import SignUp
 from bot.services.proxy import ForSomeone
 from bot.services.what_if import what_if
-from bot.store.models import Outbox, Ticket
+from bot.store.models import Outbox, Ticket, TicketEvent
 from bot.store.models_life import CallBack, CoTask, Volunteer
 from tests.databases import Database
 from tests.people import (
@@ -315,6 +315,25 @@ def test_unsolved_on_the_telephone_reopens(database: Database, drawn):
     assert ticket(database, number).reopen_count == 1
 
 
+def test_who_does_not_answer_is_called_again_but_not_for_ever(database: Database, drawn):
+    number, call = drawn
+    caller, now = database.member_id("zhao_lei"), MORNING + 8 * DAY
+    for tries in (1, 2):
+        assert not callbacks.no_answer(database.factory, call, caller, now)
+        [again] = callbacks.to_call(database.factory, caller)
+        assert (again.number, again.tries) == (number, tries)
+        assert again.due > now
+    assert callbacks.no_answer(database.factory, call, caller, now)
+    assert callbacks.to_call(database.factory, caller) == []
+    with pytest.raises(WrongState):
+        callbacks.no_answer(database.factory, call, caller, now)
+    row = ticket(database, number)
+    assert (row.status, row.closed_how, row.solved) == ("closed", "unrated", None)
+    with database.factory() as session:
+        notes = session.scalars(select(TicketEvent.note).where(TicketEvent.kind == "call_back"))
+        assert list(notes) == ["第1次没有打通", "第2次没有打通", "第3次没有打通，不再回访"]
+
+
 def test_the_draw_is_the_same_each_time_and_takes_about_its_share():
     lots = [drawing._lot(f"LL-20261124-{n:04d}") for n in range(2000)]
     assert lots == [drawing._lot(f"LL-20261124-{n:04d}") for n in range(2000)]
@@ -431,6 +450,44 @@ def test_an_errand_goes_to_the_first_who_says_yes_and_the_time_is_credited(datab
     with database.factory() as session:
         credits = session.scalars(select(Volunteer.credited_minutes).order_by(Volunteer.id)).all()
     assert sorted(credits) == [0, 0, 0, 45]
+
+
+def test_who_cannot_come_is_let_off_and_the_others_are_asked_again(database: Database):
+    (first, chat), (second, other) = volunteer(database, 1), volunteer(database, 2)
+    lead, evening = database.member_id("wang_haiyan"), local(25, 19)
+    errand = double_reporting.post(database.factory, lead, "换灯泡", "repair", evening, MORNING)
+    double_reporting.take(database.factory, errand, first, MORNING)
+    assert told(database, "resident", other) == []  # it was to go out in the evening
+    later = MORNING + HOUR
+    double_reporting.release(database.factory, errand, lead, later)
+    assert [o.id for o in double_reporting.offers(database.factory, second, later)] == [errand]
+    assert len(told(database, "resident", other)) == 1
+    assert told(database, "resident", chat) == []
+    with pytest.raises(WrongState):
+        double_reporting.release(database.factory, errand, lead, later)
+    double_reporting.take(database.factory, errand, second, later)
+    assert len([t for t in told(database, "member", lead) if "认领" in t]) == 2
+
+
+def test_a_cancelled_wish_is_nobodys_and_who_had_said_yes_is_told(database: Database):
+    (first, chat), (second, _) = volunteer(database, 1), volunteer(database, 2)
+    lead, evening = database.member_id("wang_haiyan"), local(25, 19)
+    errand = double_reporting.post(database.factory, lead, "换灯泡", "repair", evening, MORNING)
+    double_reporting.take(database.factory, errand, first, MORNING)
+    for _ in range(2):
+        double_reporting.cancel(database.factory, errand, lead, MORNING + HOUR)
+    [words] = told(database, "resident", chat)
+    assert "取消" in words
+    assert double_reporting.offers(database.factory, second, MORNING + HOUR) == []
+    with pytest.raises(AlreadyTaken, match="取消"):
+        double_reporting.take(database.factory, errand, second, MORNING + HOUR)
+    with pytest.raises(WrongState):
+        double_reporting.confirm(database.factory, errand, lead, 30, evening + HOUR)
+    done = double_reporting.post(database.factory, lead, "修门", "repair", evening, MORNING)
+    double_reporting.take(database.factory, done, second, MORNING)
+    double_reporting.confirm(database.factory, done, lead, 30, evening + HOUR)
+    with pytest.raises(WrongState, match="不能取消"):
+        double_reporting.cancel(database.factory, done, lead, evening + HOUR)
 
 
 def test_wishes_outside_a_volunteers_hours_or_community_are_not_offered(database: Database):

@@ -18,6 +18,7 @@ from bot.services.once import DoneBefore, once
 routes = web.RouteTableDef()
 MAX_TOKEN = 64
 ANSWERS = {"yes": True, "no": False}
+NOBODY = "nobody"
 EMPTY = Form()
 
 
@@ -73,28 +74,33 @@ async def record(request: web.Request) -> web.StreamResponse:
     sent: Form = request["form"]
     token = sent.get("once")[:MAX_TOKEN] or new_token()
     try:
-        status = await asyncio.to_thread(_record, request, sent, token)
+        done = await asyncio.to_thread(_record, request, sent, token)
     except DoneBefore:
-        status = ""
+        done = "回访已记录"
     except LinliError as error:
         return await _page(request, sent, token, status=422, error=error.text)
-    reopened = status == Status.REOPENED.value
-    await tell(request, "已记录，工单已重新办理" if reopened else "回访已记录")
+    await tell(request, done)
     raise web.HTTPSeeOther("/desk/calls")
 
 
 def _record(request: web.Request, sent: Form, token: str) -> str:
+    """Returns what to say of it."""
+    factory, me = once(request.app[FACTORY], token, clock.now()), staff_of(request).id
+    if sent.get("solved") == NOBODY:
+        over = callbacks.no_answer(factory, _id(request), me, clock.now())
+        return "几次都没有打通，不再回访" if over else "已记下，1个工作日内请再打一次"
     if sent.get("solved") not in ANSWERS:
         raise BadInput("请选择问题是否已解决。")
     solved = ANSWERS[sent.get("solved")]
     if not solved and not sent.get("words").strip():
         raise BadInput("没有解决时，请写明居民怎么说，承办人要据此重新办理。")
-    return callbacks.called(
-        once(request.app[FACTORY], token, clock.now()),
+    status = callbacks.called(
+        factory,
         _id(request),
-        staff_of(request).id,
+        me,
         clock.now(),
         solved=solved,
         stars=sent.number("stars"),
         words=sent.get("words"),
     )
+    return "已记录，工单已重新办理" if status == Status.REOPENED.value else "回访已记录"

@@ -134,6 +134,26 @@ async def confirm(request: web.Request) -> web.StreamResponse:
     return await _act(request, f"confirm{_id(request)}", "已确认，时长记入志愿者名下", act)
 
 
+@routes.post("/errands/{id:[0-9]{1,9}}/release")
+async def release(request: web.Request) -> web.StreamResponse:
+    """Who said yes cannot come."""
+
+    def act(factory: Any, me: int, _sent: Form) -> None:
+        double_reporting.release(factory, _id(request), me, clock.now())
+
+    return await _act(request, f"change{_id(request)}", "已重新开放，会再问其他志愿者", act)
+
+
+@routes.post("/errands/{id:[0-9]{1,9}}/cancel")
+async def cancel(request: web.Request) -> web.StreamResponse:
+    """The wish is no longer one."""
+
+    def act(factory: Any, me: int, _sent: Form) -> None:
+        double_reporting.cancel(factory, _id(request), me, clock.now())
+
+    return await _act(request, f"change{_id(request)}", "已取消这个心愿", act)
+
+
 def _id(request: web.Request) -> int:
     return int(request.match_info["id"])
 
