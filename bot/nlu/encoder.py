@@ -34,7 +34,8 @@ def encoder() -> USE:
     use = USE(threads=1)
     model = use._model
     model.table = _on_disk(model.table)
-    model.proj_W = _Turned(model.proj_W)
+    for name in ("proj_W", "cnn_W", "d0", "d1", "d2", "d3", "p1", "p3"):
+        setattr(model, name, _Turned(getattr(model, name)))
     model.w1, model.w2 = ([_Turned(each) for each in layer] for layer in (model.w1, model.w2))
     if os.environ.get("OPENBLAS_NUM_THREADS") == "1":
         # Already limited for the whole process; limiting anew costs a tenth of a millisecond.
