@@ -14,13 +14,28 @@ def reading(alarm: float, intent: str = "housing") -> Reading:
 
 @pytest.mark.parametrize(
     "text",
-    ["厨房着火了", "楼道全是煤气味", "有人晕倒了", "我不想活了", "他拿刀追着我砍", "电梯困人了"],
-)
+    [
+        "厨房着火了", "楼道全是煤气味", "有人晕倒了", "我不想活了", "他拿刀追着我砍", "电梯困人了",
+        "地铁口有个人挥着匕首", "他手里举着一把斧子", "爷爷快不行了", "我妈嘴歪到一边",
+        "外婆忽然讲不出话", "喝了半瓶安眠药", "面包车冲进买菜的人群", "我不想再拖累孩子们",
+        "屋顶的梁嘎吱嘎吱", "救救我", "池底的人没动静",
+    ],
+)  # fmt: skip
 def test_alarm_words_are_enough(text):
     assert danger(text, reading(0.0), 0.3, 0.7)
 
 
-@pytest.mark.parametrize("text", ["灭火器过期了", "去年着火的补助没到", "气死我了", "吓死人了"])
+@pytest.mark.parametrize(
+    "text", ["手机快不行了", "拿刀切菜", "电视没声了", "救我们小区的那棵树", "楼下刀具店开张"]
+)
+def test_words_near_those_of_danger_alarm_nobody(text):
+    assert not danger(text, reading(0.0), 0.3, 0.7)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["灭火器过期了", "去年着火的补助没到", "气死我了", "吓死人了", "追剧追到男主跳楼了"],
+)
 def test_sayings_rules_and_the_past_are_calm(text):
     assert not danger(text, reading(0.4), 0.3, 0.7)
 
