@@ -112,21 +112,42 @@ def _decide(session: Session, inbox_id: int, how: str, now: dt.datetime) -> str:
 
 
 def queue_late(factory: sessionmaker, inbox_id: int, now: dt.datetime) -> bool:
-    """Put a finished message's promised reply into the outbox, once."""
+    """Put a finished message's promised reply into the outbox, once.
+
+    Those promised before it to the same sender go first: the next message may be finished, by
+    another drain, before the end of this one has come to its reply.
+    """
     with factory() as session:  # nearly always all there is to do
         if session.scalar(_promised(inbox_id)) is None:
             return False
     with factory.begin() as session:
-        answer = session.get(PlatformAnswer, inbox_id, with_for_update=True)
         row = session.get(InboxMessage, inbox_id)
-        if answer is None or answer.how != LATE or answer.queued or row.status != "done":
-            return False
-        answer.queued = True
         resident = _resident_of(session, row)
-        if resident is None or not row.replies:
-            return False
-        _put_reply(session, resident.id, f"late:{inbox_id}", row.replies, now)
-        return True
+        queued = False
+        for answer, message in session.execute(_promised_until(row)):
+            answer.queued = True
+            if resident is not None and message.replies:
+                _put_reply(session, resident.id, f"late:{message.id}", message.replies, now)
+                queued = queued or message.id == inbox_id
+        return queued
+
+
+def _promised_until(row: InboxMessage) -> Select:
+    """Finished messages of a sender up to this one whose promised replies are to be queued."""
+    return (
+        select(PlatformAnswer, InboxMessage)
+        .join(InboxMessage, InboxMessage.id == PlatformAnswer.inbox_id)
+        .where(
+            InboxMessage.channel == row.channel,
+            InboxMessage.sender == row.sender,
+            InboxMessage.id <= row.id,
+            InboxMessage.status == "done",
+            PlatformAnswer.how == LATE,
+            PlatformAnswer.queued.is_(False),
+        )
+        .order_by(InboxMessage.id)
+        .with_for_update(of=PlatformAnswer)
+    )
 
 
 def _promised(inbox_id: int) -> Select:
