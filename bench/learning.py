@@ -17,7 +17,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 
-from bot.nlu.encoder import encode
+from bot.nlu.vectors import encode
 from bot.training.ordering import pick
 
 ROOT = Path(__file__).resolve().parent.parent

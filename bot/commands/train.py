@@ -31,4 +31,7 @@ def train(if_missing: bool = False) -> None:
     sys.argv = ["rasa", "train", "--skip-validation", "--out", str(settings().models_dir), *sources]
     from rasa.__main__ import main
 
+    from bot.training.train import hush
+
+    hush()
     main()

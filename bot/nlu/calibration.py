@@ -47,7 +47,7 @@ class Calibration:
     sharpness: float = 1.0
     groups: np.ndarray = field(init=False)
     summing: np.ndarray = field(init=False)
-    is_matter: np.ndarray = field(init=False)
+    sides: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
         bases = [name.partition("/")[0] for name in self.classes]
@@ -55,7 +55,8 @@ class Calibration:
         matters = {name.partition("/")[0] for name in self.classes if "/" in name}
         self.groups = np.array([intents.index(base) for base in bases])
         self.summing = np.eye(len(intents), dtype=np.float32)[self.groups]
-        self.is_matter = np.array([intent in matters for intent in intents])
+        is_matter = np.array([intent in matters for intent in intents])
+        self.sides = np.stack([is_matter, ~is_matter], axis=1).astype(np.float32)
 
     def __call__(self, raw: np.ndarray) -> np.ndarray:
         """Honest class probabilities (n, classes) from averaged ones of the same shape."""
@@ -65,13 +66,10 @@ class Calibration:
         return calm * (intents / np.maximum(plain, 1e-12))[:, self.groups]
 
     def _intents(self, raw: np.ndarray, plain: np.ndarray) -> np.ndarray:
+        """Shares within a side, matters or talk; a side as a whole has what `plain` gives it."""
         intents = temper(temper(raw, self.spread) @ self.summing, self.sharpness)
-        for side in (self.is_matter, ~self.is_matter):
-            if side.any():
-                share = plain[:, side].sum(axis=1, keepdims=True)
-                within = intents[:, side]
-                intents[:, side] = within / np.maximum(within.sum(axis=1)[:, None], 1e-12) * share
-        return intents
+        shares = (plain @ self.sides) / np.maximum(intents @ self.sides, 1e-12)
+        return intents * (shares @ self.sides.T)
 
     def fit(self, held: np.ndarray, numbers: np.ndarray) -> dict[str, float]:
         """Choose temperature, then sharpness, on scores of sentences that were held back.

