@@ -103,9 +103,13 @@ def matters_read(model: NluModel, group: str) -> list[tuple[str, list[str], list
     ]
 
 
-def kept_intents(model: NluModel, way: str) -> list[tuple[str, str, str]]:
+def plain_sentences() -> list[str]:
+    """The undistorted sentences of robustness.yml."""
+    return [row["text"] for row in load("robustness")["sentences"]]
+
+
+def kept_intents(model: NluModel, way: str, plain: list[str]) -> list[tuple[str, str, str]]:
     """Sentences that one way distorts, the intent of the plain one, and the intent read now."""
-    plain = [row["text"] for row in load("robustness")["sentences"]]
     changed = [
         (before, after)
         for seed in SEEDS
@@ -143,7 +147,9 @@ def figures(model: NluModel) -> dict[str, float]:
         "plain intent accuracy": accuracy(plain_pairs(model)),
     }
     for way in DISTORTIONS:
-        found[f"kept when {way}"] = share([a == b for _, a, b in kept_intents(model, way)])
+        found[f"kept when {way}"] = share(
+            [a == b for _, a, b in kept_intents(model, way, plain_sentences())]
+        )
     return found
 
 

@@ -124,6 +124,20 @@ CONFUSIONS = {
 }
 OPENERS = ("那个", "嗯", "嗯那个", "就是说", "喂那个", "呃")
 PAUSES = ("那个", "嗯", "就是说", "就是", "呃")
+# Places nobody wrote down beforehand, and some that data/lookups/places.txt names.
+ADDRESSES = (
+    "幸福里3号楼2单元501",
+    "桂花园8-2-601",
+    "杏林苑十二栋1802室",
+    "五号楼三单元",
+    "7-1-302",
+    "纺织厂家属院老6栋",
+    "A座2103",
+    "碧水湾小区9号楼一单元203",
+    "11号楼4楼",
+    "滨河新村2幢502",
+    "和平花园6#1101",
+)
 
 Distortion = Callable[[str, random.Random], str]
 _TRADITIONAL = opencc.OpenCC("s2t").convert
@@ -158,6 +172,15 @@ def hesitant(text: str, source: random.Random) -> str:
     return source.choice(OPENERS) + "".join(words)
 
 
+def addressed(text: str, source: random.Random) -> str:
+    """With where it is, before or after; for matters, of which it changes nothing."""
+    place = source.choice(ADDRESSES)
+    if source.random() < 0.5:
+        return text.rstrip("。") + source.choice(("，", " ", "，我住", "，地址：", "。在")) + place
+    lead = source.choice(("", "我家", "我住", "我是", "地址"))
+    return lead + place + source.choice(("，", " ")) + text
+
+
 DISTORTIONS: dict[str, Distortion] = {
     "typo": typo,
     "unpunctuated": unpunctuated,
@@ -169,4 +192,5 @@ DISTORTIONS: dict[str, Distortion] = {
 def distorted(texts: list[str], way: str, seed: int = 7) -> list[str]:
     """All texts distorted in one way, the same each time."""
     source = random.Random(f"{way} {seed}")
-    return [DISTORTIONS[way](text, source) for text in texts]
+    distort = {**DISTORTIONS, "addressed": addressed}[way]
+    return [distort(text, source) for text in texts]

@@ -27,7 +27,7 @@ from bot.nlu.facts import (
 )
 from bot.nlu.fingerprint import fingerprint
 from bot.nlu.normaliser import FULL_TEXT
-from bot.nlu.places import EstateFinder, find_parts
+from bot.nlu.places import EstateFinder, find_parts, read_places
 from bot.nlu.spans import Span
 from bot.nlu.times import find_times
 
@@ -87,8 +87,7 @@ class RuleExtractor(GraphComponent, EntityExtractorMixin):
 
     def train(self, training_data: TrainingData) -> Resource:
         """Keep the named places with the model."""
-        path = Path(self._config["places"])
-        names = path.read_text("utf-8").splitlines() if path.is_file() else []
+        names = read_places(self._config["places"])
         with self._storage.write_to(self._resource) as folder:
             text = json.dumps(names, ensure_ascii=False)
             (Path(folder) / "places.json").write_text(text, "utf-8")

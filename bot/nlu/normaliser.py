@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from rasa.shared.nlu.training_data.training_data import TrainingData
 from bot.nlu.clauses import CLAUSES, split_clauses
 from bot.nlu.fingerprint import fingerprint, named_by_step
 from bot.nlu.numerals import arabic
+from bot.nlu.places import AddressCutter, read_places
 
 ORIGINAL_TEXT = "original_text"
 FULL_TEXT = "full_text"
@@ -48,8 +50,11 @@ def load_table(path: str | Path) -> dict[str, str]:
 class TextNormaliser:
     """Spelling rules as one pure function of a text; `table` maps typos and emoji to words."""
 
-    def __init__(self, table: dict[str, str], limit: int = 240) -> None:
+    def __init__(
+        self, table: dict[str, str], places: Iterable[str] | None = None, limit: int = 240
+    ) -> None:
         self.table, self.limit = table, limit
+        self._cut = None if places is None else AddressCutter(places).cut
         keys = sorted(table, key=len, reverse=True)
         self._words = re.compile("|".join(map(re.escape, keys))) if keys else None
         self._simplify = opencc.OpenCC("t2s").convert
@@ -65,8 +70,8 @@ class TextNormaliser:
         return _REPEATS.sub(lambda m: m.group(1) or m.group(2), text)
 
     def short(self, full: str) -> str:
-        """What the model reads: the head and the tail of a long story, place codes neutral."""
-        text = _ANON_PLACE.sub("某", full)
+        """What the model reads: a long story's head and tail, no house, place codes neutral."""
+        text = _ANON_PLACE.sub("某", self._cut(full) if self._cut else full)
         if len(text) <= self.limit:
             return text
         head = self.limit * 3 // 4
@@ -79,20 +84,21 @@ class Normaliser(GraphComponent):
 
     @staticmethod
     def get_default_config() -> dict[str, Any]:
-        """Where the tables are, and how many characters the model reads."""
+        """Where the tables and the named places are, and how many characters the model reads."""
         return {
             "tables": ["data/lookups/homophones.tsv", "data/lookups/emoji.tsv"],
+            "places": "data/lookups/places.txt",
             "limit": 240,
         }
 
     @classmethod
     def fingerprint_addon(cls, config: dict[str, Any]) -> str:
         """Train anew when the code or the tables changed."""
-        return fingerprint(config.get("tables"))
+        return fingerprint([*(config.get("tables") or []), *filter(None, [config.get("places")])])
 
     def __init__(self, config: dict[str, Any], storage: ModelStorage, resource: Resource) -> None:
         self._config, self._storage, self._resource = config, storage, resource
-        self._text = TextNormaliser({}, config["limit"])
+        self._text = TextNormaliser({}, limit=config["limit"])
 
     @classmethod
     def create(
@@ -111,8 +117,10 @@ class Normaliser(GraphComponent):
         for path in self._config["tables"]:
             table.update(load_table(path))
         with self._storage.write_to(self._resource) as folder:
-            text = json.dumps(table, ensure_ascii=False)
-            (Path(folder) / "table.json").write_text(text, "utf-8")
+            words = json.dumps(table, ensure_ascii=False)
+            (Path(folder) / "table.json").write_text(words, "utf-8")
+            names = json.dumps(read_places(self._config["places"]), ensure_ascii=False)
+            (Path(folder) / "places.json").write_text(names, "utf-8")
         return self._resource
 
     @classmethod
@@ -128,7 +136,10 @@ class Normaliser(GraphComponent):
         component = cls(config, model_storage, resource)
         with model_storage.read_from(resource) as folder:
             table = json.loads((Path(folder) / "table.json").read_text("utf-8"))
-        component._text = TextNormaliser(table, config["limit"])
+            names = Path(folder) / "places.json"
+            # Models from before have no places; what they read keeps its addresses as ever.
+            places = json.loads(names.read_text("utf-8")) if names.is_file() else None
+        component._text = TextNormaliser(table, places, config["limit"])
         return component
 
     @named_by_step

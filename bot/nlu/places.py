@@ -6,6 +6,7 @@ building "3", 「A座」 gives "A", 「二单元」 gives unit "2", 「五零一
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 from bot.nlu.spans import Span, distinct
 
@@ -74,6 +75,49 @@ def find_parts(text: str) -> list[Span]:
     return distinct(sorted(spans, key=lambda span: span.start))
 
 
+# How residents lead up to where they live, the place itself, and what may follow it.
+_LEAD = (
+    r"(?:(?:我们?|咱们?|俺们?)(?:家里?)?的?(?:地址|住址|位置)?就?(?:住在|住|在|是|:)"
+    r"|(?<![\u4e00-\u9fff])(?:家里?)?(?:地址|住址|位置)?(?:住在|住|在|是|:)?)?\s?"
+)
+# 「两栋楼」 and 「580户」 are counts, 「一座桥」 too.
+_HOUSE = (
+    r"(?:(?<![\dA-Za-z.])(?:[A-Za-z]?\d{1,3}(?:号楼|号院楼|栋(?!楼)|幢(?!楼)|#)|[A-Za-z](?:座|栋))"
+    r"(?![上下道顶长])"
+    r"|(?<![\dA-Za-z.\-])[A-Za-z]?\d{1,3}[-—–/~](?:\d{1,2}[-—–/~])?\d{3,4}(?![\d\-元年])"
+    r"|(?<!\d)(?:\d{1,2}|[甲乙丙丁])单元(?![门楼大])|(?<![\dA-Za-z.\-])\d{3,4}(?:室|号房)(?!型))"
+)
+_REST = (
+    r"(?:[\s,的]?(?:\d{1,2}|[A-Da-d甲乙丙丁东西])(?:单元|门)(?![口楼大])|\d{1,2}[-—–]\d{3,4}(?![\d\-])"
+    r"|[\s,]?\d{1,2}(?:楼|层)(?![上下道顶长])"
+    r"|[\s,]?\d{3,4}(?:室|号房|号)?(?![\d元块年人平米月天名岁户多%.:点余]))*"
+)
+_FOLLOWS = r"(?:的?(?:住户|业主|居民|租户)(?=[\s,。;!?)]|$)|的(?=[\s,。;!?)]|$))?"
+# An estate that nobody listed, if it is plain where its name begins.
+_SOME_ESTATE = (
+    r"(?:(?:^|(?<=[\s,。;:!?(、住在是]))[\u4e00-\u9fff]{2,5}?"
+    r"(?:小区|花园|家园|嘉园|花苑|新村|新苑|家属[院楼]|宿舍|公寓|华庭|大院|苑|里|城|府|湾|园))"
+)
+# Messages about the address itself keep it, unless they say much else.
+_ABOUT_PLACE = re.compile(
+    r"楼号|楼栋号|门牌|单元号|房号|具体位置|记一下|搬[家到去]|不对"
+    r"|[写说弄搞填报]错|错了|写成|应该是|改成|改到|更正|换成|漏了"
+)
+# What is left must say more than that somebody is somewhere.
+_SAYS = re.compile(
+    r"(?!我们?|这里|这边|那里|那边|这个|那个|[嗯啊的是在住家就])"
+    r"(?!大厅|门口|楼顶|中间|旁边|对面|[左右东西南北]边|空地)[\u4e00-\u9fff]"
+)
+_LOOSE = re.compile(r"\(\s*\)|(?<=[,。;:!?\s])[,;:]+|^[\s,。;:!?的]+|[\s,;:(]+$")
+LEAST, LEAST_BESIDES = 4, 14
+
+
+def read_places(path: str | Path) -> list[str]:
+    """Named estates and places, one a line; none where there is no such file."""
+    path = Path(path)
+    return path.read_text("utf-8").splitlines() if path.is_file() else []
+
+
 class EstateFinder:
     """Finds the estates and places of a list by name; the longest name wins."""
 
@@ -87,3 +131,25 @@ class EstateFinder:
         spans = [Span("estate", m[0], *m.span()) for m in found]
         spans += [Span("estate", m[0], *m.span()) for m in _YARD.finditer(text)]
         return distinct(spans)
+
+
+class AddressCutter:
+    """Cuts a house's address out of a message about something else.
+
+    「3号楼2单元501厨房水管爆了」 is about the pipe: where it is has the extractor, and the figures
+    would only remind the model of other messages with an address.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        words = sorted({name.strip() for name in names} - {""}, key=len, reverse=True)
+        known = "|".join([*map(re.escape, words), _SOME_ESTATE])
+        self._address = re.compile(rf"{_LEAD}(?:(?:{known})[\s,的]?老?)?{_HOUSE}{_REST}{_FOLLOWS}")
+
+    def cut(self, text: str) -> str:
+        """The message without the address, or as it is if it is about the address."""
+        rest = self._address.sub("", text)
+        if rest == text:
+            return text
+        rest = _LOOSE.sub("", rest)
+        least = LEAST_BESIDES if _ABOUT_PLACE.search(text) else LEAST
+        return rest if len(_SAYS.findall(rest)) >= least else text

@@ -70,3 +70,31 @@ def test_numerals(numeral, value):
 def test_what_is_no_numeral_is_left_alone():
     assert to_int("三楼") is None
     assert arabic("一五一十地说，三三两两") == "一五一十地说，三三两两"
+
+
+PLACES = ["幸福里", "杏林苑", "桂花园"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("我家厨房水管爆了，幸福里3号楼2单元501", "我家厨房水管爆了"),
+        ("我住杏林苑12栋302，下水道堵了", "下水道堵了"),
+        ("地址：桂花园8-2-601 暖气一直不热", "暖气一直不热"),
+        ("（和平花园六号楼）楼道灯坏了没人修", "楼道灯坏了没人修"),
+        ("我是三单元501的住户，楼上天天漏水", "楼上天天漏水"),
+        ("幸福里3号楼2单元501的电梯又坏了", "电梯又坏了"),
+        # Counts, sums, telephone numbers and dates are no addresses.
+        ("小区一共580户就两栋楼有电梯", "小区一共580户就2栋楼有电梯"),
+        ("村里修了1座桥塌了没人管", "村里修了1座桥塌了没人管"),
+        ("工资2300没发，电话13800001111", "工资2300没发,电话13800001111"),
+        # What is about the address keeps it.
+        ("幸福里3号楼2单元501", "幸福里3号楼2单元501"),
+        ("不对，是四号楼", "不对,是4号楼"),
+        ("嗯 我是那个梧桐里三号楼的", "嗯 我是那个梧桐里3号楼的"),
+        ("上个月搬到5栋来了 改一下资料", "上个月搬到5栋来了 改一下资料"),
+    ],
+)
+def test_the_model_does_not_read_where_it_is(typed, read):
+    normaliser = TextNormaliser({}, PLACES)
+    assert normaliser.short(normaliser.full(typed)) == read
