@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.heldout import labelled
+from bench.perturb import distorted
 from bot.training.evaluate import read_rows
 from bot.training.scores import label_of
 
@@ -22,13 +23,18 @@ Rows = list[dict[str, Any]]
 
 
 def own_sets() -> dict[str, Rows]:
-    """The held-out sentences of data/regression under the labels of the evaluation."""
+    """The held-out sentences of data/regression under the labels of the evaluation.
+
+    `own_addressed` are the items once more, each with where it is (bench/perturb.py).
+    """
+    pairs = {name: labelled(name) for name in ("items", "talk")}
+    texts, intents = zip(*pairs["items"], strict=True)
+    pairs["addressed"] = list(zip(distorted(list(texts), "addressed"), intents, strict=True))
     return {
         f"own_{name}": [
-            {"text": text, "label": label_of(intent.split("/")[0])}
-            for text, intent in labelled(name)
+            {"text": text, "label": label_of(intent.split("/")[0])} for text, intent in rows
         ]
-        for name in ("items", "talk")
+        for name, rows in pairs.items()
     }
 
 
