@@ -99,7 +99,7 @@ def danger(text: str, reading: Reading, likely: float, sure: float) -> bool:
     alarm, calm = bool(_ALARM.search(text)), bool(_CALM.search(text))
     certain = reading.confidence if reading.intent == "emergency" else 0.0
     if calm:  # the polite ask 「…吗」 in an emergency too
-        return reading.alarm >= (sure if alarm else 0.95) or certain >= 0.85
+        return reading.alarm >= (sure if alarm else 0.95) or certain >= 0.8
     if certain >= 0.5:
         return True
     if alarm:
