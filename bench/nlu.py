@@ -135,7 +135,7 @@ def examine(model: Path, sets: dict[str, Rows]) -> dict[str, Any]:
 def table(results: dict[str, Any]) -> str:
     """The Markdown table of the results."""
     kept = results["variants"]
-    sets = list(next(iter(kept.values()))["accept"])
+    sets = list(dict.fromkeys(name for row in kept.values() for name in row["accept"]))
     heads = [
         "variant",
         *(f"{name}" for name in sets),
@@ -160,6 +160,8 @@ def table(results: dict[str, Any]) -> str:
 
 
 def _cell(row: dict[str, Any], name: str) -> str:
+    if name not in row["accept"]:
+        return "–"
     if row["false_ticket_rate"][name] is not None:
         return f"ft {row['false_ticket_rate'][name]:.3f}"
     return " / ".join(f"{row[key][name]:.3f}" for key in ("accept", "primary", "macro_f1"))

@@ -63,7 +63,7 @@ class MatterClassifier(IntentClassifier, GraphComponent):
                 "words": {"blocks": ["vector", "lexicon", "counts"], "strength": 10.0},
             },
             "directions": 300,
-            "steps": 50,
+            "steps": 40,
             "matter_mass": 0.4,
             "threshold": 0.25,
             "clause_confidence": 0.6,
