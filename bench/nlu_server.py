@@ -59,7 +59,11 @@ class ParseServer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        self._wait()
+        try:
+            self._wait()
+        except RuntimeError:
+            self.__exit__(None, None, None)  # `with` does not, for what it did not enter
+            raise
         return self
 
     def __exit__(
