@@ -124,7 +124,7 @@ def kept_intents(model: NluModel, way: str, plain: list[str]) -> list[tuple[str,
 def plain_pairs(model: NluModel) -> Pairs:
     """True and read intent of each undistorted sentence of robustness.yml."""
     rows = load("robustness")["sentences"]
-    parses = model.parse([row["text"] for row in rows])
+    parses = model.parse(plain_sentences())
     return [(r["intent"], intent_of(parse)) for r, parse in zip(rows, parses, strict=True)]
 
 
@@ -146,10 +146,11 @@ def figures(model: NluModel) -> dict[str, float]:
         "one matter left whole": share([len(read) < 2 for _, _, read in one]),
         "plain intent accuracy": accuracy(plain_pairs(model)),
     }
-    for way in DISTORTIONS:
-        found[f"kept when {way}"] = share(
-            [a == b for _, a, b in kept_intents(model, way, plain_sentences())]
-        )
+    asked = {way: plain_sentences() for way in DISTORTIONS}
+    asked["addressed"] = [text for text, _ in labelled("items")]
+    for way, plain in asked.items():
+        kept = kept_intents(model, way, plain)
+        found[f"kept when {way}"] = share([before == now for _, before, now in kept])
     return found
 
 

@@ -109,6 +109,7 @@ _SAYS = re.compile(
     r"(?!大厅|门口|楼顶|中间|旁边|对面|[左右东西南北]边|空地)[\u4e00-\u9fff]"
 )
 _LOOSE = re.compile(r"\(\s*\)|(?<=[,。;:!?\s])[,;:]+|^[\s,。;:!?的]+|[\s,;:(]+$")
+# Characters left, in any message and in one that may be about the address.
 LEAST, LEAST_BESIDES = 4, 14
 
 
