@@ -55,7 +55,7 @@ def _ask(turn: Turn, ticket: OwnTicket) -> Events:
     if ticket.appeal == oversight.APPEAL_OPEN:
         turn.say("utter_appeal_pending", number=number)
         return [SlotSet("focus", number)]
-    why = words.shorten(ticket.last_event, 80).rstrip("。") or ticket.status_name
+    why = words.shorten(ticket.last_note, 80).rstrip("。") or ticket.status_name
     turn.say("utter_ask_appeal", number=number, item=ticket.item, why=why)
     turn.ask("appeal", [], number=number)
     return [SlotSet("focus", number)]

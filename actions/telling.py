@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 from actions.base import Turn
+from bot.domain.status import Step
 from bot.services.intake import Opened
 from bot.services.oversight import APPEAL_DENIED, APPEAL_GRANTED, APPEAL_OPEN
+from bot.services.wording import local
 from bot.store.own_tickets import OwnTicket
 
 APPEALS = {
     APPEAL_OPEN: "正在复核",
     APPEAL_GRANTED: "成立，已重新办理",
     APPEAL_DENIED: "经复核未予支持",
+}
+PROGRESS = {
+    Step.DISPATCH: "已派单",
+    Step.ACCEPT: "已接单",
+    Step.CONTACT: "已联系您",
+    Step.SUSPEND: "暂缓办理",
+    Step.RESUME: "恢复办理",
+    Step.RESOLVE: "已办结",
+    Step.REOPEN: "重新办理",
+    Step.REJECT: "未予受理",
+    Step.MARK_DUPLICATE: "与同类诉求合并办理",
+    Step.GRANT_APPEAL: "申诉成立",
+    Step.DENY_APPEAL: "申诉未予支持",
 }
 
 
@@ -49,8 +64,10 @@ def progress(ticket: OwnTicket) -> str:
     ]
     if ticket.resolution:
         lines.append(f"办理结果：{ticket.resolution}")
-    elif ticket.last_event:
-        lines.append(f"最近进展：{ticket.last_event}")
+    elif ticket.last_step:
+        note = f"：{ticket.last_note}" if ticket.last_note else ""
+        done = PROGRESS[ticket.last_step]
+        lines.append(f"最近进展：{local(ticket.last_step_at)} {done}{note}")
     if ticket.appeal:
         lines.append(f"申诉：{APPEALS[ticket.appeal]}")
     return "\n".join(lines)

@@ -13,10 +13,9 @@ from bot.domain.status import OPEN, STATUS_NAMES, Status, Step
 from bot.store.models import Ticket, TicketEvent
 from bot.store.queries import loaded
 
-# What a resident reads of the staff's words; notes and reasons among staff stay among staff.
-TOLD = frozenset(
+# Steps whose words are for the resident too; notes and reasons among staff stay among staff.
+NOTED = frozenset(
     {
-        Step.DISPATCH,
         Step.CONTACT,
         Step.RESOLVE,
         Step.SUSPEND,
@@ -26,6 +25,7 @@ TOLD = frozenset(
         Step.DENY_APPEAL,
     }
 )
+TOLD = NOTED | {Step.DISPATCH, Step.ACCEPT, Step.RESUME, Step.REOPEN}
 FINISHED = frozenset({Status.RESOLVED, Status.CLOSED})
 
 
@@ -44,7 +44,9 @@ class OwnTicket:
     phone: str
     description: str
     created_at: dt.datetime
-    last_event: str
+    last_step: Step | None  # of those that a resident is told of
+    last_step_at: dt.datetime | None
+    last_note: str
     level_name: str
     resolution: str
     reopenable: bool
@@ -99,7 +101,9 @@ def _own(session: Session, t: Ticket) -> OwnTicket:
         phone=(work.assignee.phone or "") if work.assignee else "",
         description=t.description,
         created_at=t.created_at,
-        last_event=event.note if event else "",
+        last_step=Step(event.kind) if event else None,
+        last_step_at=event.at if event else None,
+        last_note=event.note if event and Step(event.kind) in NOTED else "",
         level_name=LEVEL_NAMES[Level(work.level)],
         resolution=work.resolution or "",
         reopenable=status in FINISHED,
