@@ -204,6 +204,16 @@ async def rows(draft: Draft) -> list[list[str]]:
     return found
 
 
+async def named(draft: Draft) -> str:
+    """「“停水”这件事」, to show a misreading before the card does; empty while no item is known."""
+    known = await catalogue.items()
+    items = [known[m["item"]].name for m in draft.get("matters") or () if m["item"] in known]
+    if not items:
+        return ""
+    quoted = "、".join(f"“{item}”" for item in dict.fromkeys(items))
+    return f"{quoted}{'这件事' if len(items) == 1 else '这几件事'}"
+
+
 def _item_name(item: queries.Item | None) -> str:
     if item is None:
         return "其他事项"

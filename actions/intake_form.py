@@ -117,7 +117,7 @@ class AskPlace(LinliAction):
             at_home = await _own_home(turn)
             turn.say("utter_ask_place_of", who=draft["on_behalf"], buttons=[*at_home, *skip])
         else:
-            turn.say("utter_ask_place", buttons=skip)
+            turn.say("utter_ask_place", what=await drafting.named(draft), buttons=skip)
         return []
 
 

@@ -96,7 +96,7 @@ class ActionVent(LinliAction):
             turn.say("utter_emergency")
         ticket = await picking.pick(turn, OPEN_STATES)
         if ticket is None:
-            turn.say("utter_vent")
+            turn.say("utter_vent_filing" if turn.in_form else "utter_vent")
             return []
         buttons = [button("替我催一催", payload("ticket_urge", ticket_number=ticket.number))]
         phone = f"，电话 {ticket.phone}" if ticket.phone else ""

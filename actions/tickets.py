@@ -27,7 +27,7 @@ class ActionStatus(LinliAction):
         """Tell state, person, and what happened last."""
         tickets = await picking.own(turn)
         if not tickets and not turn.reading.get("ticket_number"):
-            turn.say("utter_no_tickets")
+            turn.say("utter_not_filed_yet" if turn.in_form else "utter_no_tickets")
             return []
         ticket = await _named(turn, tickets)
         active = [t for t in tickets if t.status in OPEN_STATES | RESOLVED]
