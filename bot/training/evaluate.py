@@ -77,7 +77,12 @@ def print_scores(scores: dict[str, Any]) -> None:
     for key in ("primary", "accept", "macro_f1", "false_ticket_rate", "ece"):
         print(f"  {key:18} {'—' if scores[key] is None else format(scores[key], '.3f')}")
     for label, row in scores["per_label"].items():
-        print(f"  {label:14} P {row['precision']:.2f}  R {row['recall']:.2f}  n {row['n']}")
+        others = {got: n for got, n in scores["confusion"][label].items() if got != label}
+        taken = "、".join(f"{got} {n}" for got, n in sorted(others.items(), key=lambda p: -p[1]))
+        print(
+            f"  {label:14} P {row['precision']:.2f}  R {row['recall']:.2f}  n {row['n']:<4}"
+            + (f" 读成 {taken}" if taken else "")
+        )
 
 
 def print_errors(outcomes: list[Outcome], model: NluModel) -> None:
