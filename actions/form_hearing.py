@@ -32,6 +32,7 @@ INTERRUPTIONS = frozenset(
         "out_of_scope",
         "praise",
         "privacy",
+        "start_matter",
         "thanks",
         "ticket_rate",
         "ticket_reopen",

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
 from rasa_sdk.events import SlotSet
 
-from actions import catalogue, intake
+from actions import catalogue, home, intake
 from actions.base import Events, LinliAction, Turn, button
 from bot.domain.taps import payload
+from bot.store.keepers import keepers
 
+# Asked after the people, not the office: 「我们楼长是谁」, 「网格员电话多少」.
+KEEPERS = re.compile(
+    r"网格(?:员|长)|楼(?:栋|组)?长|书记(?!.*(?:办公室|接访|接待))|谁(?:来)?(?:管|负责)|归谁管|归哪个网格"
+)
 PLACES = {"hours", "place", "phone"}
 SHOWN = 4
 
 
 class ActionAskOffice(LinliAction):
-    """Where an office is, when it opens, how to call it."""
+    """Where an office is, when it opens, how to call it; who looks after a building."""
 
     action = "action_ask_office"
     intents = ("ask_place",)
@@ -23,6 +30,8 @@ class ActionAskOffice(LinliAction):
         text = turn.reading.text
         department = await self._department(text)
         profile = await turn.profile()
+        if not department and KEEPERS.search(text):
+            return await self._keepers(turn, profile.building_id)
         entry = await catalogue.faq_for(text, PLACES, near=_estate(profile.place))
         if department:
             turn.tell(department)
@@ -33,6 +42,16 @@ class ActionAskOffice(LinliAction):
             hours = await catalogue.faq_for("办公时间", {"hours"})
             found = [e.answer for e in (hours, phones) if e]
             turn.tell("\n".join(found) or "请打政务热线 12345 咨询。")
+        return []
+
+    @staticmethod
+    async def _keepers(turn: Turn, building_id: int | None) -> Events:
+        """Those of the home, or the question where that is; in the form it would lead astray."""
+        if building_id is None and not turn.in_form:
+            return await home.ask_estate(turn, "utter_ask_home")
+        found = await turn.call(keepers, building_id) if building_id else []
+        phones = [f"{k.who}，电话 {k.phone}" if k.phone else k.who for k in found]
+        turn.say("utter_keepers" if phones else "utter_no_keepers", lines="\n".join(phones))
         return []
 
     @staticmethod

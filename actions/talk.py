@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from rasa_sdk.events import SlotSet
 
 from actions import emergency, home, intake, picking, words
@@ -16,6 +18,8 @@ MENU = [
     button("办事时间和电话", payload("ask_place")),
     button("转人工", payload("human")),
 ]
+
+HURRY = re.compile(r"急|出事|快来|救")
 
 
 def _odd(turn: Turn) -> str | None:
@@ -55,14 +59,16 @@ class ActionMenu(LinliAction):
 
 
 class ActionStartMatter(LinliAction):
-    """「我要反映问题」 without saying which."""
+    """「我要反映问题」, 「有个事」, 「我要报修」: without saying what."""
 
     action = "action_start_matter"
     intents = ("start_matter",)
 
     async def answer(self, turn: Turn) -> Events:
-        """Ask for it in the resident's own words."""
-        turn.say("utter_tell_me")
+        """Ask for it in the resident's own words; another that is being told comes first."""
+        hurry = HURRY.search(turn.reading.text)
+        unhurried = "utter_one_by_one" if turn.in_form else "utter_tell_me"
+        turn.say("utter_tell_me_now" if hurry else unhurried)
         return []
 
 

@@ -94,7 +94,7 @@ URGENT_ITEMS = {
 }
 
 
-def danger(text: str, reading: Reading, likely: float, sure: float) -> bool:
+def danger(text: str, reading: Reading, likely: float, sure: float, talk: float) -> bool:
     """Danger by words or by the classifier; a calm text needs both, or a sure classifier."""
     alarm, calm = bool(_ALARM.search(text)), bool(_CALM.search(text))
     certain = reading.confidence if reading.intent == "emergency" else 0.0
@@ -104,10 +104,10 @@ def danger(text: str, reading: Reading, likely: float, sure: float) -> bool:
         return True
     if alarm:
         return True
-    # Chatter must be more alarming than a matter, and 「停水了」, plainly a matter, more than both.
-    plain = reading.item is not None and reading.confidence >= PLAIN
-    talk = reading.item is None
-    return reading.alarm >= (sure if plain else (sure + likely) / 2 if talk else likely)
+    # 「停水了」, plainly a matter, must alarm more than one in doubt, and talk more than both.
+    if reading.item is None:
+        return reading.alarm >= talk
+    return reading.alarm >= (sure if reading.confidence >= PLAIN else likely)
 
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.ENTITY_EXTRACTOR, is_trainable=False)
@@ -117,7 +117,7 @@ class UrgencyReader(GraphComponent):
     @staticmethod
     def get_default_config() -> dict[str, Any]:
         """How alarming a text must be to the classifier (see `danger`)."""
-        return {"likely": 0.3, "sure": 0.7}
+        return {"likely": 0.3, "sure": 0.7, "talk": 0.8}
 
     def __init__(self, config: dict[str, Any]) -> None:
         self._config = config
@@ -151,8 +151,8 @@ class UrgencyReader(GraphComponent):
     def _level(self, message: Message, text: str, reading: Reading) -> str:
         parts = [(p.get(TEXT), p.get(READING)) for p in with_clauses([message])[1:]]
         pairs = [(text, reading), *((t, r) for t, r in parts if r)]
-        likely, sure = self._config["likely"], self._config["sure"]
-        if any(danger(t, r, likely, sure) for t, r in pairs):
+        marks = {name: self._config[name] for name in ("likely", "sure", "talk")}
+        if any(danger(t, r, **marks) for t, r in pairs):
             return DANGER
         matter = reading.item is not None
         if matter and (reading.item in URGENT_ITEMS or _HURRY.search(text)):

@@ -3,12 +3,14 @@
 import pytest
 
 from bot.nlu.reading import Reading
-from bot.nlu.urgency import danger
+from bot.nlu.urgency import UrgencyReader, danger
+
+MARKS = UrgencyReader.get_default_config()
 
 
 def reading(alarm: float, intent: str = "housing") -> Reading:
     """A reading with a given alarm of the classifier."""
-    item = [] if intent == "chitchat" else [{"name": "lift", "confidence": 1.0}]
+    item = [] if intent in {"chitchat", "ticket_add"} else [{"name": "lift", "confidence": 1.0}]
     return Reading([{"name": intent, "confidence": 0.4}], item, [], 0.9, alarm)
 
 
@@ -22,14 +24,14 @@ def reading(alarm: float, intent: str = "housing") -> Reading:
     ],
 )  # fmt: skip
 def test_alarm_words_are_enough(text):
-    assert danger(text, reading(0.0), 0.3, 0.7)
+    assert danger(text, reading(0.0), **MARKS)
 
 
 @pytest.mark.parametrize(
     "text", ["手机快不行了", "拿刀切菜", "电视没声了", "救我们小区的那棵树", "楼下刀具店开张"]
 )
 def test_words_near_those_of_danger_alarm_nobody(text):
-    assert not danger(text, reading(0.0), 0.3, 0.7)
+    assert not danger(text, reading(0.0), **MARKS)
 
 
 @pytest.mark.parametrize(
@@ -37,9 +39,10 @@ def test_words_near_those_of_danger_alarm_nobody(text):
     ["灭火器过期了", "去年着火的补助没到", "气死我了", "吓死人了", "追剧追到男主跳楼了"],
 )
 def test_sayings_rules_and_the_past_are_calm(text):
-    assert not danger(text, reading(0.4), 0.3, 0.7)
+    assert not danger(text, reading(0.4), **MARKS)
 
 
 def test_a_sure_classifier_needs_no_words():
-    assert danger("她从楼上下来就不动弹", reading(0.9), 0.3, 0.7)
-    assert not danger("哈哈哈", reading(0.4, "chitchat"), 0.3, 0.7)
+    assert danger("她从楼上下来就不动弹", reading(0.9), **MARKS)
+    assert not danger("哈哈哈", reading(0.4, "chitchat"), **MARKS)
+    assert not danger("敲门大点声", reading(0.75, "ticket_add"), **MARKS)
