@@ -18,6 +18,7 @@ from bot.nlu.reading import READING, Reading
 
 DANGER, URGENT, NORMAL = "danger", "urgent", "normal"
 PLAIN = 0.8
+DOUBT = 0.35
 
 # Words that mean danger now, by kind.
 _ALARMS = (
@@ -94,20 +95,22 @@ URGENT_ITEMS = {
 }
 
 
-def danger(text: str, reading: Reading, likely: float, sure: float, talk: float) -> bool:
+def danger(
+    text: str, reading: Reading, likely: float, plain: float, sure: float, talk: float
+) -> bool:
     """Danger by words or by the classifier; a calm text needs both, or a sure classifier."""
     alarm, calm = bool(_ALARM.search(text)), bool(_CALM.search(text))
     certain = reading.confidence if reading.intent == "emergency" else 0.0
     if calm:  # the polite ask 「…吗」 in an emergency too
-        return reading.alarm >= (sure if alarm else 0.95) or certain >= 0.8
+        return reading.alarm >= (sure if alarm else 0.95) or certain >= 0.7
     if certain >= 0.5:
         return True
     if alarm:
         return True
-    # 「停水了」, plainly a matter, must alarm more than one in doubt, and talk more than both.
+    # 「停水了」, plainly a matter, must alarm more than one in doubt, plain talk more than both.
     if reading.item is None:
-        return reading.alarm >= talk
-    return reading.alarm >= (sure if reading.confidence >= PLAIN else likely)
+        return reading.alarm >= (plain if reading.confidence < DOUBT else talk)
+    return reading.alarm >= (plain if reading.confidence >= PLAIN else likely)
 
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.ENTITY_EXTRACTOR, is_trainable=False)
@@ -117,7 +120,7 @@ class UrgencyReader(GraphComponent):
     @staticmethod
     def get_default_config() -> dict[str, Any]:
         """How alarming a text must be to the classifier (see `danger`)."""
-        return {"likely": 0.3, "sure": 0.7, "talk": 0.8}
+        return {"likely": 0.3, "plain": 0.5, "sure": 0.7, "talk": 0.8}
 
     def __init__(self, config: dict[str, Any]) -> None:
         self._config = config
@@ -151,7 +154,7 @@ class UrgencyReader(GraphComponent):
     def _level(self, message: Message, text: str, reading: Reading) -> str:
         parts = [(p.get(TEXT), p.get(READING)) for p in with_clauses([message])[1:]]
         pairs = [(text, reading), *((t, r) for t, r in parts if r)]
-        marks = {name: self._config[name] for name in ("likely", "sure", "talk")}
+        marks = {name: self._config[name] for name in ("likely", "plain", "sure", "talk")}
         if any(danger(t, r, **marks) for t, r in pairs):
             return DANGER
         matter = reading.item is not None

@@ -37,6 +37,7 @@ TAILS = (
     "臭得很",
     "该清了",
 )
+RIGHT = "other_service/environment"
 MESSAGES = [f"{WORD}{place}{tail}" for place in ("", "东门那个", "楼下那个") for tail in TAILS]
 
 
@@ -129,9 +130,9 @@ def test_messages_are_labelled_a_model_is_trained_judged_shadowed_promoted_and_t
     stack: Stack, sqlite_database: Database, phone: Callable[[], Page], shot: Shot
 ):
     database, page = sqlite_database, phone()
-    right = "other_service/environment"
     before, old = read(stack, ASKED), served(stack)
-    assert before != right
+    # What the word means is ours to say: something else than the model makes of it now.
+    right = "other_service/road" if before == RIGHT else RIGHT
     for number, text in enumerate(MESSAGES):
         assert stack.say(f"r{number}", text)
     assert count(database, Utterance.id) == 30
