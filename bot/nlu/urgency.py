@@ -18,7 +18,7 @@ from bot.nlu.reading import READING, Reading
 
 DANGER, URGENT, NORMAL = "danger", "urgent", "normal"
 PLAIN = 0.8
-DOUBT = 0.35
+PLAIN_TALK = 0.6
 
 # Words that mean danger now, by kind.
 _ALARMS = (
@@ -102,14 +102,14 @@ def danger(
     alarm, calm = bool(_ALARM.search(text)), bool(_CALM.search(text))
     certain = reading.confidence if reading.intent == "emergency" else 0.0
     if calm:  # the polite ask 「…吗」 in an emergency too
-        return reading.alarm >= (sure if alarm else 0.95) or certain >= 0.7
+        return reading.alarm >= (sure if alarm else 0.95) or certain >= 0.6
     if certain >= 0.5:
         return True
     if alarm:
         return True
-    # 「停水了」, plainly a matter, must alarm more than one in doubt, plain talk more than both.
+    # 「停水了」, plainly a matter, must alarm more than one in doubt; talk more, the plainer it is.
     if reading.item is None:
-        return reading.alarm >= (plain if reading.confidence < DOUBT else talk)
+        return reading.alarm >= plain + (talk - plain) * min(reading.confidence / PLAIN_TALK, 1)
     return reading.alarm >= (plain if reading.confidence >= PLAIN else likely)
 
 

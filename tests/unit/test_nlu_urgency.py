@@ -8,10 +8,10 @@ from bot.nlu.urgency import UrgencyReader, danger
 MARKS = UrgencyReader.get_default_config()
 
 
-def reading(alarm: float, intent: str = "housing") -> Reading:
+def reading(alarm: float, intent: str = "housing", confidence: float = 0.4) -> Reading:
     """A reading with a given alarm of the classifier."""
     item = [] if intent in {"chitchat", "ticket_add"} else [{"name": "lift", "confidence": 1.0}]
-    return Reading([{"name": intent, "confidence": 0.4}], item, [], 0.9, alarm)
+    return Reading([{"name": intent, "confidence": confidence}], item, [], 0.9, alarm)
 
 
 @pytest.mark.parametrize(
@@ -45,4 +45,5 @@ def test_sayings_rules_and_the_past_are_calm(text):
 def test_a_sure_classifier_needs_no_words():
     assert danger("她从楼上下来就不动弹", reading(0.9), **MARKS)
     assert not danger("哈哈哈", reading(0.4, "chitchat"), **MARKS)
-    assert not danger("敲门大点声", reading(0.75, "ticket_add"), **MARKS)
+    assert not danger("敲门大点声", reading(0.75, "ticket_add", 0.6), **MARKS)
+    assert danger("我在天台上坐着", reading(0.75, "ticket_add", 0.3), **MARKS)
