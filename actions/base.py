@@ -79,6 +79,11 @@ class Turn:
         """Whether the intake form is open."""
         return bool((self.tracker.active_loop or {}).get("name"))
 
+    @property
+    def odd(self) -> str | None:
+        """The response to typed signs that hold no words, whatever the model makes of them."""
+        return None if self.typed.tapped else words.odd_input(self.typed.text)
+
     async def call(self, use_case: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Run a use case in a thread: the core is synchronous."""
         return await asyncio.to_thread(use_case, session_factory(), *args, **kwargs)

@@ -13,7 +13,7 @@ from bot.store.keepers import keepers
 
 # Asked after the people, not the office: 「我们楼长是谁」, 「网格员电话多少」.
 KEEPERS = re.compile(
-    r"网格(?:员|长)|楼(?:栋|组)?长|书记(?!.*(?:办公室|接访|接待))|谁(?:来)?(?:管|负责)|归谁管|归哪个网格"
+    r"网格(?:员|长)|楼(?:栋|组)?长|书记(?!.*(?:办公室|接访|接待))|谁来?(?:管|负责)|哪个网格"
 )
 PLACES = {"hours", "place", "phone"}
 SHOWN = 4

@@ -29,8 +29,7 @@ class ActionRate(LinliAction):
         stars, solved = _stars(turn), turn.reading.get("solved")
         ticket = await self._ticket(turn)
         if ticket is None:
-            odd = None if turn.typed.tapped else words.odd_input(turn.typed.text)
-            turn.say(odd or "utter_nothing_to_rate")
+            turn.say(turn.odd or "utter_nothing_to_rate")
             return []
         if solved is None and stars is not None and stars >= CONTENT:
             solved = True

@@ -22,11 +22,6 @@ MENU = [
 HURRY = re.compile(r"急|出事|快来|救")
 
 
-def _odd(turn: Turn) -> str | None:
-    """The response to typed signs that hold no words, whatever the model makes of them."""
-    return None if turn.typed.tapped else words.odd_input(turn.typed.text)
-
-
 class ActionGreet(LinliAction):
     """First use: what it can do, privacy in a line, and where the resident lives."""
 
@@ -35,7 +30,7 @@ class ActionGreet(LinliAction):
 
     async def answer(self, turn: Turn) -> Events:
         """A newcomer is asked for the home; others are greeted. Smileys alone are no greeting."""
-        if odd := _odd(turn):
+        if odd := turn.odd:
             turn.say(odd)
             return []
         profile = await turn.profile()
@@ -84,7 +79,7 @@ class ActionSmallTalk(LinliAction):
         if words.asks_when(turn.typed.text) and await picking.pick(turn, OPEN_STATES):
             return await ROUTES["ticket_status"].answer(turn)
         if not turn.typed.tapped:
-            fixed = words.short_word(turn.typed.text) or _odd(turn)
+            fixed = words.short_word(turn.typed.text) or turn.odd
         names = {"bot_challenge": "utter_bot"}
         turn.say(fixed or names.get(turn.reading.intent, f"utter_{turn.reading.intent}"))
         return []
@@ -145,7 +140,7 @@ class ActionAffirm(LinliAction):
             return await intake.submit(turn, draft)
         if turn.typed.tapped:
             return await intake.already_filed(turn)
-        turn.say(_odd(turn) or "utter_ok")
+        turn.say(turn.odd or "utter_ok")
         return []
 
 

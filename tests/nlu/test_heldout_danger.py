@@ -1,8 +1,8 @@
 """Danger is seen in sentences that are not trained on, and rarely elsewhere.
 
 A guard against getting worse, not a blind measure: sentences like the first misses were added to
-the training data. First blind looks read .86, .958, .967 and .950 recall, each before its misses
-were learnt from.
+the training data, and thresholds chosen on it. First blind looks read .86, .958, .967, .950 and
+.950 recall, each before its misses were learnt from.
 """
 
 from bench.heldout import called_danger, share
