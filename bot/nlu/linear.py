@@ -20,6 +20,7 @@ from sklearn.model_selection import train_test_split
 from bot.nlu.calibration import Calibration
 
 Blocks = dict[str, "np.ndarray | csr_matrix"]
+Fitted = tuple[np.ndarray, np.ndarray]
 HELD_BACK = 0.25
 CALIBRATED = ("temperature", "spread", "sharpness")
 EMERGENCY = "emergency"
@@ -63,7 +64,7 @@ class Reducer:
         if counts is None:
             return cls()
         size = min(size, *(n - 1 for n in counts.shape))
-        svd = TruncatedSVD(size, n_iter=3, random_state=1).fit(counts)
+        svd = TruncatedSVD(size, n_iter=2, random_state=1).fit(counts)
         return cls(np.ascontiguousarray(svd.components_.T.astype(np.float32)))
 
     def dense(self, blocks: Blocks) -> dict[str, np.ndarray]:
@@ -83,10 +84,11 @@ def fit_softmax(
     strength: float,
     steps: int,
     importance: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
+    start: Fitted | None = None,
+) -> Fitted:
     """Weights (features, classes) and bias of an L2-regularised softmax regression (L-BFGS).
 
-    `importance` says how many times each row counts.
+    `importance` says how many times each row counts; `start` is where to begin, else at zero.
     """
     count, width = rows.shape
     truth = np.zeros((count, classes), np.float32)
@@ -107,8 +109,8 @@ def fit_softmax(
             np.float64
         )
 
-    start = np.zeros((width + 1) * classes)
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": steps})
+    first = np.zeros((width + 1, classes)) if start is None else np.vstack(start).astype(float)
+    found = minimize(loss, first.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": steps})
     solution = found.x.reshape(width + 1, classes).astype(np.float32)
     return solution[:width], solution[width]
 
@@ -220,38 +222,40 @@ def train(
     size: int,
     steps: int,
 ) -> Ensemble:
-    """Fit all views on all rows, and the calibration on a quarter that other fits did not see.
+    """Fit all views: on three quarters for the calibration, and from there on all rows.
 
     `labels` are classes, intent/item or a bare intent.
     `views` maps a name to {"blocks": […], "strength": C}.
     """
     classes = sorted(set(labels))
     numbers = np.searchsorted(classes, labels)
-    reducer = Reducer.fit(blocks, size)
-    dense = reducer.dense(blocks)
-    plans = [([b for b in v["blocks"] if b in dense], v["strength"]) for v in views.values()]
-    plans = [plan for plan in plans if plan[0]]
     inside, outside = _split(numbers)
-    rows = np.arange(len(numbers))
+    plans = [([b for b in v["blocks"] if b in blocks], v["strength"]) for v in views.values()]
+    plans = [plan for plan in plans if plan[0]]
 
-    def fit(plan: tuple[list[str], float], chosen: np.ndarray) -> View:
-        features = join(dense, plan[0])[chosen]
-        return View(plan[0], *fit_softmax(features, numbers[chosen], len(classes), plan[1], steps))
+    def fit(plan: tuple[list[str], float], dense: dict[str, np.ndarray]) -> tuple[View, View]:
+        names, strength = plan
+        rows, count = join(dense, names), len(classes)
+        part = fit_softmax(rows[inside], numbers[inside], count, strength, steps)
+        whole = fit_softmax(rows, numbers, count, strength, steps // 2, start=part)
+        return View(names, *part), View(names, *whole)
 
+    counts = {name: block for name, block in blocks.items() if issparse(block)}
+    dense = Reducer().dense({name: blocks[name] for name in blocks if name not in counts})
     with ThreadPoolExecutor(WORKERS) as pool:
-        # The dearest first, so that both workers end at about the same time.
-        order = sorted(plans, key=lambda plan: -sum(dense[b].shape[1] for b in plan[0]))
-        whole = {id(plan): pool.submit(fit, plan, rows) for plan in order}
-        parts = [pool.submit(fit, plan, inside) for plan in order if len(outside)]
+        # What needs no counts is fitted while the directions of the counts are sought.
+        early = [plan for plan in plans if not counts.keys() & set(plan[0])]
+        jobs = {id(plan): pool.submit(fit, plan, dict(dense)) for plan in early}
+        reducer = Reducer.fit(blocks, size)
+        dense |= reducer.dense(counts)
+        jobs |= {id(plan): pool.submit(fit, plan, dense) for plan in plans if id(plan) not in jobs}
         alarm = pool.submit(_fit_alarm, dense, plans, labels, steps)
-        ensemble = Ensemble(
-            classes, reducer, [whole[id(plan)].result() for plan in plans], Calibration(classes)
-        )
-        ensemble.alarm = alarm.result()
+        parts, wholes = zip(*(jobs[id(plan)].result() for plan in plans), strict=True)
+        ensemble = Ensemble(classes, reducer, list(wholes), Calibration(classes), alarm.result())
+    if len(outside):
         seen = {name: block[outside] for name, block in dense.items()}
-        held = [job.result().probabilities(seen) for job in parts]
-    if held:
-        ensemble.report = ensemble.calibration.fit(np.mean(held, axis=0), numbers[outside])
+        held = np.mean([view.probabilities(seen) for view in parts], axis=0)
+        ensemble.report = ensemble.calibration.fit(held, numbers[outside])
     return ensemble
 
 

@@ -11,6 +11,7 @@ from rasa.shared.nlu.constants import TEXT
 from rasa.shared.nlu.training_data.message import Message
 
 from bot.nlu.clauses import CLAUSES
+from bot.nlu.linear import EMERGENCY
 from bot.nlu.normaliser import ORIGINAL_TEXT
 
 READING = "reading"
@@ -20,12 +21,16 @@ CHOICES = 3
 
 @dataclass(frozen=True)
 class Reading:
-    """How one text (a message or a clause) was understood."""
+    """How one text (a message or a clause) was understood.
+
+    `emergency` is the probability of that intent, `alarm` that of the regression for danger alone.
+    """
 
     ranking: list[dict[str, Any]]
     items: list[dict[str, Any]]
     choices: list[dict[str, Any]]
     matter_mass: float
+    emergency: float
     alarm: float
 
     @property
@@ -55,6 +60,7 @@ class Reader:
         self._group = np.array([number[intent] for intent, _ in self._pairs])
         with_items = {intent for intent, item in self._pairs if item}
         self._is_matter = np.array([intent in with_items for intent in self._intents])
+        self._emergency = number.get(EMERGENCY)
         self._config = config
 
     def read(self, row: np.ndarray, alarm: float) -> Reading:
@@ -66,7 +72,8 @@ class Reader:
         order = np.lexsort((-mass, ~wanted))[:RANKING]
         ranking = [{"name": self._intents[i], "confidence": float(mass[i])} for i in order]
         items = self._items(row, order[0], mass[order[0]])
-        return Reading(ranking, items, self._choices(row), matter, float(alarm))
+        emergency = 0.0 if self._emergency is None else float(mass[self._emergency])
+        return Reading(ranking, items, self._choices(row), matter, emergency, float(alarm))
 
     def _items(self, row: np.ndarray, intent: int, mass: float) -> list[dict[str, Any]]:
         columns = np.flatnonzero(self._group == intent)

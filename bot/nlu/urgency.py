@@ -17,8 +17,8 @@ from bot.nlu.normaliser import FULL_TEXT
 from bot.nlu.reading import READING, Reading
 
 DANGER, URGENT, NORMAL = "danger", "urgent", "normal"
-PLAIN = 0.8
 PLAIN_TALK = 0.6
+CALM = 0.95
 
 # Words that mean danger now, by kind.
 _ALARMS = (
@@ -96,21 +96,25 @@ URGENT_ITEMS = {
 
 
 def danger(
-    text: str, reading: Reading, likely: float, plain: float, sure: float, talk: float
+    text: str, reading: Reading, likely: float, seen: float, plain: float, sure: float, talk: float
 ) -> bool:
-    """Danger by words or by the classifier; a calm text needs both, or a sure classifier."""
+    """Danger by words or by both regressions; a calm text needs more of either."""
     alarm, calm = bool(_ALARM.search(text)), bool(_CALM.search(text))
-    certain = reading.confidence if reading.intent == "emergency" else 0.0
-    if calm:  # the polite ask 「…吗」 in an emergency too
-        return reading.alarm >= (sure if alarm else 0.95) or certain >= 0.6
-    if certain >= 0.5:
+    if alarm and not calm:
+        return True
+    if reading.emergency >= (0.5 if calm else 0.4):
         return True
     if alarm:
-        return True
-    # 「停水了」, plainly a matter, must alarm more than one in doubt; talk more, the plainer it is.
+        return reading.alarm >= sure
+    # 「我想离婚」 alarms the one regression: that of intents must see a little danger too.
+    if reading.emergency < seen:
+        return False
+    if calm:
+        return reading.alarm >= CALM
+    # Talk must alarm the more, the plainer it is talk.
     if reading.item is None:
         return reading.alarm >= plain + (talk - plain) * min(reading.confidence / PLAIN_TALK, 1)
-    return reading.alarm >= (plain if reading.confidence >= PLAIN else likely)
+    return reading.alarm >= likely
 
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.ENTITY_EXTRACTOR, is_trainable=False)
@@ -120,7 +124,7 @@ class UrgencyReader(GraphComponent):
     @staticmethod
     def get_default_config() -> dict[str, Any]:
         """How alarming a text must be to the classifier (see `danger`)."""
-        return {"likely": 0.3, "plain": 0.5, "sure": 0.7, "talk": 0.8}
+        return {"likely": 0.2, "seen": 0.07, "plain": 0.5, "sure": 0.7, "talk": 0.8}
 
     def __init__(self, config: dict[str, Any]) -> None:
         self._config = config
@@ -154,7 +158,8 @@ class UrgencyReader(GraphComponent):
     def _level(self, message: Message, text: str, reading: Reading) -> str:
         parts = [(p.get(TEXT), p.get(READING)) for p in with_clauses([message])[1:]]
         pairs = [(text, reading), *((t, r) for t, r in parts if r)]
-        marks = {name: self._config[name] for name in ("likely", "plain", "sure", "talk")}
+        names = ("likely", "seen", "plain", "sure", "talk")
+        marks = {name: self._config[name] for name in names}
         if any(danger(t, r, **marks) for t, r in pairs):
             return DANGER
         matter = reading.item is not None

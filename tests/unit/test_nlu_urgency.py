@@ -8,10 +8,12 @@ from bot.nlu.urgency import UrgencyReader, danger
 MARKS = UrgencyReader.get_default_config()
 
 
-def reading(alarm: float, intent: str = "housing", confidence: float = 0.4) -> Reading:
+def reading(
+    alarm: float, intent: str = "housing", confidence: float = 0.4, emergency: float = 0.1
+) -> Reading:
     """A reading with a given alarm of the classifier."""
     item = [] if intent in {"chitchat", "ticket_add"} else [{"name": "lift", "confidence": 1.0}]
-    return Reading([{"name": intent, "confidence": confidence}], item, [], 0.9, alarm)
+    return Reading([{"name": intent, "confidence": confidence}], item, [], 0.9, emergency, alarm)
 
 
 @pytest.mark.parametrize(
@@ -47,3 +49,9 @@ def test_a_sure_classifier_needs_no_words():
     assert not danger("哈哈哈", reading(0.4, "chitchat"), **MARKS)
     assert not danger("敲门大点声", reading(0.75, "ticket_add", 0.6), **MARKS)
     assert danger("我在天台上坐着", reading(0.75, "ticket_add", 0.3), **MARKS)
+
+
+def test_an_alarm_about_what_is_plainly_a_matter_alarms_nobody():
+    assert not danger("我想离婚又不知道该怎么办", reading(0.9, "dispute", 0.99, 0.01), **MARKS)
+    assert danger("她缩在墙角", reading(0.1, "emergency", 0.45, 0.45), **MARKS)
+    assert danger("炉子没撤 头都晕 要紧吗", reading(0.1, "emergency", 0.55, 0.55), **MARKS)
