@@ -14,15 +14,15 @@ from pathlib import Path
 
 import numpy as np
 from scipy.sparse import csr_matrix
+from sklearn.decomposition import TruncatedSVD
 from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
-from sklearn.svm import LinearSVC
 
 from bench.nlu_sets import all_sets
 from bot.nlu.calibration import Calibration
 from bot.nlu.classifier import MatterClassifier, blocks_of
-from bot.nlu.linear import Reducer, fit_softmax, join, softmax
+from bot.nlu.linear import MARGIN, SCALES, SENSE, fit_margins, fit_softmax, softmax
 from bot.nlu.reading import Reader
 from bot.training.corpus import read_corpus
 from bot.training.nlu_model import NluModel
@@ -33,6 +33,12 @@ Predict = Callable[[Features], np.ndarray]
 Fit = Callable[[Features, np.ndarray, int], Predict]
 RESULT = Path("bench/results/classifiers.md")
 CONFIG = MatterClassifier.get_default_config()
+DIRECTIONS = 300
+
+
+def join(rows: Features, blocks: list[str]) -> np.ndarray:
+    """The named dense blocks side by side."""
+    return np.hstack([rows[name] for name in blocks])
 
 
 def regression(*blocks: str) -> Fit:
@@ -40,7 +46,7 @@ def regression(*blocks: str) -> Fit:
 
     def fit(rows: Features, numbers: np.ndarray, classes: int) -> Predict:
         weights, bias = fit_softmax(
-            join(rows, list(blocks)), numbers, classes, CONFIG["views"]["sense"]["strength"], 50
+            join(rows, list(blocks)), numbers, classes, CONFIG["strength"], CONFIG["steps"]
         )
         return lambda new: softmax(join(new, list(blocks)) @ weights + bias)
 
@@ -54,8 +60,8 @@ def machine(*blocks: str) -> Fit:
         def table(of: Features) -> np.ndarray | csr_matrix:
             return of["tfidf"] if blocks == ("tfidf",) else join(of, list(blocks))
 
-        svm = LinearSVC(C=0.5).fit(table(rows), numbers)
-        return lambda new: softmax(3 * svm.decision_function(table(new)))
+        weights, bias = fit_margins(table(rows), numbers, classes, CONFIG["penalty"])
+        return lambda new: softmax(MARGIN * (table(new) @ weights + bias))
 
     return fit
 
@@ -80,30 +86,33 @@ def network(rows: Features, numbers: np.ndarray, classes: int) -> Predict:
     return lambda new: net.predict_proba(join(new, names))
 
 
-def average(*parts: Fit) -> Fit:
+def average(*parts: Fit, weights: tuple[float, ...] | None = None) -> Fit:
     """The mean of several classifiers' probabilities."""
 
     def fit(rows: Features, numbers: np.ndarray, classes: int) -> Predict:
         fitted = [part(rows, numbers, classes) for part in parts]
-        return lambda new: np.mean([predict(new) for predict in fitted], axis=0)
+        return lambda new: np.average([p(new) for p in fitted], axis=0, weights=weights)
 
     return fit
 
 
-SENSE, WORDS = regression("vector", "lexicon"), regression("vector", "lexicon", "counts")
+MEANING, REDUCED = regression("vector", "lexicon"), regression("vector", "lexicon", "counts")
+WRITING = machine("tfidf")
 CLASSIFIERS: dict[str, Fit] = {
     "softmax regression, vectors": regression("vector"),
-    "softmax regression, vectors + word groups (sense)": SENSE,
-    "softmax regression, counts + word groups": regression("lexicon", "counts"),
-    "softmax regression, all (words)": WORDS,
-    "linear SVM, TF-IDF": machine("tfidf"),
+    "softmax regression, vectors + word groups (sense)": MEANING,
+    "softmax regression, counts in 300 directions + word groups": regression("lexicon", "counts"),
+    "softmax regression, vectors + word groups + directions": REDUCED,
+    "linear SVM, counts (words)": WRITING,
     "linear SVM, vectors + word groups": machine("vector", "lexicon"),
     "15 nearest neighbours, vectors": neighbours,
     "centroids, vectors": centroids,
     "network of 256 units, all": network,
-    "sense + words (kept)": average(SENSE, WORDS),
-    "sense + words + SVM TF-IDF": average(SENSE, WORDS, machine("tfidf")),
-    "sense + words + network": average(SENSE, WORDS, network),
+    "sense + directions (kept before)": average(MEANING, REDUCED),
+    "sense + words": average(MEANING, WRITING),
+    "2 sense + words (kept)": average(MEANING, WRITING, weights=(SENSE, 1 - SENSE)),
+    "sense + directions + words": average(MEANING, REDUCED, WRITING),
+    "sense + words + network": average(MEANING, WRITING, network),
 }
 
 
@@ -147,10 +156,13 @@ def main() -> None:
     classes = sorted(set(labels))
     numbers = np.searchsorted(classes, labels)
     blocks = blocks_of(model.featurise([sentence.text for sentence in corpus]))
-    reducer = Reducer.fit(blocks, CONFIG["directions"])
+    svd = TruncatedSVD(DIRECTIONS, n_iter=2, random_state=1).fit(blocks["counts"])
 
     def features(found: Features) -> Features:
-        return {**reducer.dense(found), "tfidf": found["counts"].tocsr()}
+        reduced = svd.transform(found["counts"])
+        reduced /= np.maximum(np.linalg.norm(reduced, axis=1, keepdims=True), 1e-6)
+        dense = {name: found[name] * scale for name, scale in SCALES.items()}
+        return {**dense, "counts": reduced, "tfidf": csr_matrix(found["counts"])}
 
     sets = all_sets()
     rows = features(blocks)

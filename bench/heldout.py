@@ -29,7 +29,7 @@ def load(name: str) -> Any:
 
 
 def labelled(name: str) -> Pairs:
-    """Text and label of a held-out file in Rasa's form (items, talk)."""
+    """Text and label of a held-out file in Rasa's form (items, border, talk)."""
     return [
         (line.removeprefix("- ").strip(), block["intent"])
         for block in load(name)["nlu"]
@@ -39,7 +39,7 @@ def labelled(name: str) -> Pairs:
 
 def every_text() -> list[str]:
     """All held-out messages."""
-    texts = [text for name in ("items", "talk") for text, _ in labelled(name)]
+    texts = [text for name in ("items", "border", "talk") for text, _ in labelled(name)]
     texts += [text for group in load("urgency").values() for text in group]
     texts += [row["text"] for group in load("two_matters").values() for row in group]
     return texts + [row["text"] for row in load("robustness")["sentences"]]
@@ -56,11 +56,16 @@ def item_of(parse: dict[str, Any]) -> str:
     return f"{intent}/{item['name']}" if item and intent != "nlu_fallback" else intent
 
 
-def item_pairs(model: NluModel) -> Pairs:
-    """True and read item of each sentence of items.yml."""
-    rows = labelled("items")
+def item_pairs(model: NluModel, name: str = "items") -> Pairs:
+    """True and read item of each sentence of items.yml or border.yml."""
+    rows = labelled(name)
     parses = model.parse([text for text, _ in rows])
     return [(label, item_of(parse)) for (_, label), parse in zip(rows, parses, strict=True)]
+
+
+def intents_of(pairs: Pairs) -> Pairs:
+    """The same without the items."""
+    return [(truth.split("/")[0], read.split("/")[0]) for truth, read in pairs]
 
 
 def share(values: list[bool]) -> float:
@@ -130,13 +135,15 @@ def plain_pairs(model: NluModel) -> Pairs:
 
 def figures(model: NluModel) -> dict[str, float]:
     """All figures."""
-    items, talk = item_pairs(model), talk_pairs(model)
+    items, talk, border = item_pairs(model), talk_pairs(model), item_pairs(model, "border")
     two, one = matters_read(model, "two"), matters_read(model, "one")
     services = {label.split("/")[0] for label, _ in items}
     found = {
         "item macro-F1": macro_f1(items),
         "item accuracy": accuracy(items),
-        "intent accuracy": accuracy([(t.split("/")[0], r.split("/")[0]) for t, r in items]),
+        "intent accuracy": accuracy(intents_of(items)),
+        "border item accuracy": accuracy(border),
+        "border intent accuracy": accuracy(intents_of(border)),
         "talk macro-F1": macro_f1(talk),
         "talk taken for a matter": share([read in services for _, read in talk]),
         "danger recall": share([seen for _, seen in called_danger(model, "danger")]),

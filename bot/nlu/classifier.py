@@ -56,13 +56,10 @@ class MatterClassifier(IntentClassifier, GraphComponent):
 
     @staticmethod
     def get_default_config() -> dict[str, Any]:
-        """Views and their strength (larger: trust the training sentences more), and thresholds."""
+        """How far each view trusts the training sentences (larger: more), and thresholds."""
         return {
-            "views": {
-                "sense": {"blocks": ["vector", "lexicon"], "strength": 10.0},
-                "words": {"blocks": ["vector", "lexicon", "counts"], "strength": 10.0},
-            },
-            "directions": 300,
+            "strength": 10.0,
+            "penalty": 2.0,
             "steps": 40,
             "matter_mass": 0.4,
             "threshold": 0.25,
@@ -91,16 +88,12 @@ class MatterClassifier(IntentClassifier, GraphComponent):
         return cls(config, model_storage, resource)
 
     def train(self, training_data: TrainingData) -> Resource:
-        """Fit and calibrate the views."""
+        """Fit and calibrate both views."""
         examples = [m for m in training_data.intent_examples if m.get(TEXT)]
         labels = [m.get_full_intent() for m in examples]
         config = self._config
         ensemble = train(
-            blocks_of(examples),
-            labels,
-            config["views"],
-            config["directions"],
-            config["steps"],
+            blocks_of(examples), labels, config["strength"], config["penalty"], config["steps"]
         )
         logger.info("Trained on %d sentences: %s", len(labels), ensemble.report)
         with self._storage.write_to(self._resource) as folder:

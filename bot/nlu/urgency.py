@@ -124,7 +124,7 @@ class UrgencyReader(GraphComponent):
     @staticmethod
     def get_default_config() -> dict[str, Any]:
         """How alarming a text must be to the classifier (see `danger`)."""
-        return {"likely": 0.2, "seen": 0.07, "plain": 0.5, "sure": 0.7, "talk": 0.8}
+        return {"likely": 0.1, "seen": 0.07, "plain": 0.5, "sure": 0.7, "talk": 0.8}
 
     def __init__(self, config: dict[str, Any]) -> None:
         self._config = config
