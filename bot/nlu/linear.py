@@ -176,7 +176,7 @@ class Ensemble:
 
 def fit_margins(rows: csr_matrix, labels: np.ndarray, classes: int, penalty: float) -> Fitted:
     """Weights (features, classes) and bias of a linear support vector machine, one against rest."""
-    svm = LinearSVC(C=penalty, random_state=0).fit(rows, labels)
+    svm = LinearSVC(C=penalty, tol=0.01, random_state=0).fit(rows, labels)
     weights, bias = svm.coef_.T, svm.intercept_
     if len(svm.classes_) == 2:  # which sklearn has as one column
         weights, bias = np.hstack([-weights, weights]), np.concatenate([-bias, bias])
