@@ -74,7 +74,7 @@ def _model(_config: Settings) -> str:
 
     model = newest_model()
     if model is None:
-        raise CheckError("还没有语言模型：请运行 make train")
+        raise CheckError("没有这一版能用的语言模型：请运行 make train")
     return f"语言模型 {model.name}"
 
 

@@ -30,7 +30,7 @@ def setup() -> int:
     if newest_model():
         _step(6, "语言模型", "已就绪")
         return 0
-    _step(6, "语言模型", "还没有模型，开始训练（一两分钟）…")
+    _step(6, "语言模型", "没有能用的模型，开始训练（一两分钟）…")
     return subprocess.call([sys.executable, "-m", "bot", "train"], cwd=ROOT)
 
 

@@ -8,17 +8,18 @@ from pathlib import Path
 from bot.commands.secrets import ensure_secrets
 from bot.commands.serve import prepare
 from bot.settings import settings
+from bot.training.nlu_model import readable
 
 
 def newest_model() -> Path | None:
-    """The model that Rasa will load: the youngest archive in models/."""
-    return max(
-        settings().models_dir.glob("*.tar.gz"), key=lambda path: path.stat().st_mtime, default=None
-    )
+    """The model Rasa will load, the youngest archive in models/, if this version can read it."""
+    archives = settings().models_dir.glob("*.tar.gz")
+    model = max(archives, key=lambda path: path.stat().st_mtime, default=None)
+    return model if model and readable(model) else None
 
 
 def train(if_missing: bool = False) -> None:
-    """Train a model, or with `if_missing` only where there is none."""
+    """Train a model, or with `if_missing` only where there is none that this version can read."""
     ensure_secrets()  # a checkout where nothing ran yet can train too
     model = newest_model()
     if if_missing and model:

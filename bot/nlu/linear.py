@@ -17,6 +17,7 @@ from scipy.sparse import csr_matrix
 from sklearn.model_selection import train_test_split
 from sklearn.svm import LinearSVC
 
+from bot.nlu import FORMAT
 from bot.nlu.calibration import Calibration
 
 Blocks = dict[str, "np.ndarray | csr_matrix"]
@@ -149,6 +150,7 @@ class Ensemble:
                 arrays[f"bias_{name}"] = view.bias
         np.savez(folder / "ensemble.npz", **arrays)
         meta = {
+            "format": FORMAT,
             "classes": self.classes,
             "calibration": [getattr(self.calibration, name) for name in CALIBRATED],
             "report": self.report,
@@ -159,8 +161,8 @@ class Ensemble:
     def read(cls, folder: Path) -> Ensemble:
         """Read what `save` wrote."""
         meta = json.loads((folder / "ensemble.json").read_text("utf-8"))
-        if "views" in meta:
-            raise ValueError("这个模型是旧版程序训练的，请运行 python -m bot train 重新训练")
+        if meta.get("format") != FORMAT:
+            raise ValueError("这个模型是另一版程序训练的，请运行 python -m bot train 重新训练")
         views: dict[str, Linear | None] = dict.fromkeys(VIEWS)
         with np.load(folder / "ensemble.npz") as file:
             for name in VIEWS:

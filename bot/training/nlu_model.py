@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import json
+import tarfile
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from bot.nlu import FORMAT
 
 BATCH = 64
 
 
 class ModelMissing(Exception):
     """There is no model where one was looked for."""
+
+
+def readable(archive: Path) -> bool:
+    """Whether this version of the program can use an archive; one without our classifier it can."""
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                file = tar.extractfile(member) if member.name.endswith("/ensemble.json") else None
+                if file:
+                    return bool(json.load(file).get("format") == FORMAT)
+    except tarfile.TarError:
+        return False
+    return True
 
 
 def newest_model(folder: str | Path = "models") -> Path:

@@ -1,13 +1,29 @@
 """Set-up can be repeated, skips what is done, and does again what was lost."""
 
+import io
+import json
 import os
+import tarfile
 from unittest.mock import patch
 
 import pytest
 
 from bot.cli import main
 from bot.commands import setup as steps
+from bot.commands.train import newest_model
+from bot.nlu import FORMAT
 from bot.settings import settings
+
+
+def archive_of(folder, meta):
+    """A model archive whose classifier says `meta` about itself."""
+    path = folder / "ready.tar.gz"
+    content = json.dumps(meta).encode()
+    with tarfile.open(path, "w:gz") as tar:
+        info = tarfile.TarInfo("components/train_MatterClassifier5/ensemble.json")
+        info.size = len(content)
+        tar.addfile(info, io.BytesIO(content))
+    return path
 
 
 @pytest.fixture
@@ -15,7 +31,7 @@ def fresh(tmp_path):
     """An installation with nothing set up yet, whose model is there already."""
     models = tmp_path / "models"
     models.mkdir()
-    (models / "ready.tar.gz").touch()
+    archive_of(models, {"format": FORMAT})
     settings.cache_clear()
     values = {"LINLI_DATA_DIR": str(tmp_path / "var"), "LINLI_MODELS_DIR": str(models)}
     # The word lists of the checkout are not this test's to rewrite.
@@ -84,7 +100,7 @@ def test_doctor_names_each_fault_and_its_mend(fresh, capsys):
         assert main(["doctor"]) == 1
     said = capsys.readouterr().out
     assert "✗ 数据库不是最新结构：请运行 python -m bot migrate" in said
-    assert "✗ 还没有语言模型：请运行 make train" in said
+    assert "✗ 没有这一版能用的语言模型：请运行 make train" in said
     assert "✗ SANIC_WORKERS=2 需要 Redis" in said
 
 
@@ -95,3 +111,13 @@ def test_doctor_explains_an_unreachable_database(fresh, capsys):
     said = capsys.readouterr().out
     assert "✗ 数据库连不上（检查 LINLI_DATABASE_URL）" in said
     assert "pass-word" not in said
+
+
+@pytest.mark.parametrize("meta", [{"views": []}, {"format": FORMAT - 1}])
+def test_a_model_of_another_version_counts_as_none(fresh, meta):
+    model = archive_of(fresh / "models", {"format": FORMAT})
+    assert newest_model() == model
+    archive_of(fresh / "models", meta)
+    assert newest_model() is None
+    model.write_bytes(b"half an archive")
+    assert newest_model() is None
