@@ -16,6 +16,7 @@ from rasa.shared.nlu.constants import FEATURE_TYPE_SENTENCE, TEXT
 from rasa.shared.nlu.training_data.features import Features
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
+from threadpoolctl import threadpool_limits
 
 from bot.nlu.clauses import with_clauses
 from bot.nlu.fingerprint import fingerprint, named_by_step
@@ -85,7 +86,7 @@ class SentenceEncoder(DenseFeaturizer, GraphComponent):
         """Encode every training sentence; two threads halve the longest part of training."""
         examples = training_data.training_examples
         middle = len(examples) // 2
-        with ThreadPoolExecutor(2) as pool:
+        with threadpool_limits(1), ThreadPoolExecutor(2) as pool:
             list(pool.map(self._encode, [examples[:middle], examples[middle:]]))
         return training_data
 

@@ -30,6 +30,7 @@ GAP = 2
 BLANK = -1
 KEPT = 4096
 AT_ONCE = 256
+TOGETHER = 8
 # OpenBLAS first copies both sides of a product into an order of its own, which costs more than
 # multiplying where rows are few; it does not if rows × inner × columns is at most this.
 SMALL = 1_000_000
@@ -86,8 +87,10 @@ class Pieces:
             rows *= self._scales[slots]
             if slots.min() < 0:
                 unknown = slots < 0
-                rows[unknown] = made = self._make(ids[unknown])
-                self._keep(ids[unknown], made)
+                new, places = np.unique(ids[unknown], return_inverse=True)
+                made, scales = self._make(new)
+                rows[unknown] = (made * scales)[places]
+                self._keep(new[:KEPT], made[:KEPT], scales[:KEPT])
         return rows
 
     def learn(self, ids: np.ndarray) -> None:
@@ -96,7 +99,18 @@ class Pieces:
         for start in range(0, len(new), AT_ONCE):
             self.read(new[start : start + AT_ONCE])
 
-    def _make(self, ids: np.ndarray) -> np.ndarray:
+    def _make(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows as they are kept, and their scales.
+
+        Made so many at a time, ever: what becomes of a piece must not depend on its company, or
+        the same sentences would not train the same model.
+        """
+        filled = np.resize(ids, (-(-len(ids) // TOGETHER), TOGETHER))
+        rows = np.vstack([self._layers(part) for part in filled])[: len(ids)]
+        scales = np.abs(rows).max(axis=1, keepdims=True) / LARGEST
+        return np.rint(rows / scales).astype(np.int16), scales
+
+    def _layers(self, ids: np.ndarray) -> np.ndarray:
         chunks = ids % len(self._scale)
         embedded = self._table[ids] * self._scale[chunks, None] + self._lowest[chunks, None]
         projected = embedded @ self._project + self._bias
@@ -111,15 +125,13 @@ class Pieces:
             parts.append(part)
         return np.hstack(parts)
 
-    def _keep(self, ids: np.ndarray, rows: np.ndarray) -> None:
+    def _keep(self, ids: np.ndarray, rows: np.ndarray, scales: np.ndarray) -> None:
         """Put rows in the places of those that came first."""
-        ids, first = (each[:KEPT] for each in np.unique(ids, return_index=True))
         slots = (self._next + np.arange(len(ids))) % KEPT
         self._next = (self._next + len(ids)) % KEPT
         forgotten = self._held[slots]
         self._slots[forgotten[forgotten != BLANK]] = -1
-        scales = np.abs(rows[first]).max(axis=1, keepdims=True) / LARGEST
-        self._rows[slots], self._scales[slots] = np.rint(rows[first] / scales), scales
+        self._rows[slots], self._scales[slots] = rows, scales
         self._held[slots] = ids
         self._slots[ids] = slots
 

@@ -16,6 +16,7 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 from sklearn.model_selection import train_test_split
 from sklearn.svm import LinearSVC
+from threadpoolctl import threadpool_limits
 
 from bot.nlu import FORMAT
 from bot.nlu.calibration import Calibration
@@ -148,7 +149,8 @@ class Ensemble:
             if view:
                 arrays[f"weights_{name}"] = view.weights.astype(np.float16)
                 arrays[f"bias_{name}"] = view.bias
-        np.savez(folder / "ensemble.npz", **arrays)
+        # Packed here: Rasa would pack it as tightly as can be, for 2 % less and eight seconds more.
+        np.savez_compressed(folder / "ensemble.npz", **arrays)
         meta = {
             "format": FORMAT,
             "classes": self.classes,
@@ -197,15 +199,19 @@ def train(
     """
     classes = sorted(set(labels))
     numbers = np.searchsorted(classes, labels)
-    every = np.arange(len(numbers))
     inside, outside = _split(numbers)
     dense = join(blocks) if SCALES.keys() & blocks.keys() else None
     counts = blocks.get(COUNTS) if len(classes) > 1 else None
 
-    def words(rows: np.ndarray) -> Linear | None:
+    def words() -> tuple[Linear | None, Linear | None]:
         if counts is None:
-            return None
-        return Linear(*fit_margins(counts[rows], numbers[rows], len(classes), penalty))
+            return None, None
+        # One after the other: liblinear draws from one generator of the whole process.
+        part, whole = (
+            Linear(*fit_margins(counts[rows], numbers[rows], len(classes), penalty))
+            for rows in (inside, np.arange(len(numbers)))
+        )
+        return part, whole
 
     def sense() -> tuple[Linear | None, Linear | None]:
         if dense is None:
@@ -215,16 +221,14 @@ def train(
         whole = fit_softmax(dense, numbers, len(classes), strength, steps // 2, start=part)
         return Linear(*part), Linear(*whole)
 
-    with ThreadPoolExecutor(WORKERS) as pool:
-        # The dearest first, so that both workers end at about the same time.
-        whole_words = pool.submit(words, every)
-        both_sense = pool.submit(sense)
-        part_words = pool.submit(words, inside)
+    # The same sentences make the same model, bit by bit: sums of two BLAS threads would not.
+    with threadpool_limits(1), ThreadPoolExecutor(WORKERS) as pool:
+        by_words, by_sense = pool.submit(words), pool.submit(sense)
         alarm = pool.submit(_fit_alarm, dense, labels, steps)
-        part_sense, whole_sense = both_sense.result()
+        (part_words, whole_words), (part_sense, whole_sense) = by_words.result(), by_sense.result()
         calibration = Calibration(classes)
-        ensemble = Ensemble(classes, whole_sense, whole_words.result(), alarm.result(), calibration)
-        held = Ensemble(classes, part_sense, part_words.result(), None, Calibration(classes))
+        ensemble = Ensemble(classes, whole_sense, whole_words, alarm.result(), calibration)
+        held = Ensemble(classes, part_sense, part_words, None, Calibration(classes))
     if len(outside):
         seen = {name: block[outside] for name, block in blocks.items()}
         ensemble.report = calibration.fit(held.average(seen), numbers[outside])

@@ -11,11 +11,13 @@ from rasa.shared.nlu.constants import FEATURE_TYPE_SENTENCE, TEXT
 from rasa.shared.nlu.training_data.features import Features
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
+from scipy.sparse import random as random_matrix
 
 from bot.nlu.calibration import calibration_error, temper
 from bot.nlu.classifier import MatterClassifier
 from bot.nlu.clauses import CLAUSES
 from bot.nlu.counts import CountFeaturizer
+from bot.nlu.linear import train
 
 CLASSES = ["housing/lift", "housing/heating", "dispute/pets", "greet"]
 CENTRES = np.eye(len(CLASSES), 8, dtype=np.float32)
@@ -52,6 +54,21 @@ def test_intent_item_and_matter(loaded, noise):
     assert [(m["intent"], m["item"]) for m in parsed.get("matters")] == [("housing", "lift")]
     total = sum(row["confidence"] for row in parsed.get("intent_ranking"))
     assert total == pytest.approx(1, abs=0.01)
+
+
+def test_the_same_sentences_make_the_same_model():
+    random = np.random.default_rng(5)
+    numbers = random.integers(len(CLASSES), size=4000)
+    labels = [CLASSES[n] for n in numbers]
+    vectors = (CENTRES[numbers] + random.normal(0, 0.5, (4000, 8))).astype(np.float32)
+    # Words that say nothing, so that fitting them takes long enough for fits to meet.
+    words = random_matrix(4000, 3000, 0.01, "csr", np.float32, random)
+    first, again = (
+        train({"vector": vectors, "counts": words}, labels, 10.0, 2.0, 40) for _ in range(2)
+    )
+    for view in ("sense", "words"):
+        assert np.array_equal(getattr(first, view).weights, getattr(again, view).weights)
+    assert first.report == again.report
 
 
 def test_talk_has_no_item_and_no_matter(loaded, noise):

@@ -54,5 +54,14 @@ def test_learnt_pieces_are_no_others(library: USE) -> None:
     assert np.abs(ready.encode(texts[:16]) - library.encode(texts[:16])).max() < NEAR
 
 
+def test_vectors_do_not_depend_on_what_was_met_before(library: USE) -> None:
+    """To the last bit, or the same sentences would not train the same model."""
+    texts = [sentence.text for sentence in read_corpus()][::90]
+    fresh, used = forward.Forward(library._model), forward.Forward(library._model)
+    for text in reversed(texts):
+        used.encode([text])
+    assert all(np.array_equal(fresh.encode([text]), used.encode([text])) for text in texts)
+
+
 def test_no_text_has_no_vector() -> None:
     assert encode([]).shape == (0, 512)
