@@ -94,6 +94,8 @@ async def fill_from_message(turn: Turn, draft: Draft, reading: Reading) -> None:
         profile = await turn.profile()
         if profile.building_id:
             draft["place"] = await home_place(turn)
+        elif last := last_place(turn):
+            draft["last"] = last
 
 
 async def home_place(turn: Turn) -> dict[str, Any]:
@@ -176,6 +178,16 @@ async def pick_building(turn: Turn, draft: Draft, building_id: int) -> bool:
     return False
 
 
+def last_place(turn: Turn) -> dict[str, Any] | None:
+    """Where the resident's own matters were last, as a place of a draft."""
+    return (turn.slot("opened") or {}).get("place")
+
+
+def take_last(draft: Draft) -> None:
+    """It is where the matter before was."""
+    draft["place"] = draft.pop("last")
+
+
 def place_words(draft: Draft) -> str:
     """The place for the card."""
     place = draft.get("place") or {}
@@ -211,7 +223,7 @@ async def named(draft: Draft) -> str:
     if not items:
         return ""
     quoted = "、".join(f"“{item}”" for item in dict.fromkeys(items))
-    return f"{quoted}{'这件事' if len(items) == 1 else '这几件事'}"
+    return f"{quoted}{('这件事', '这两件事')[len(items) - 1] if len(items) < 3 else '这几件事'}"
 
 
 def _item_name(item: queries.Item | None) -> str:

@@ -153,6 +153,10 @@ async def _short_place(turn: Turn, draft: Draft, number: int | None) -> str:
     if words.is_skip(text):
         _skip_place(draft)
         return ASK
+    asked_for_last = draft.get("last") and not places and not draft.get("unknown")
+    if asked_for_last and (number == 1 or words.is_yes(text) or words.is_same(text)):
+        drafting.take_last(draft)
+        return ASK
     if words.is_no(text):
         return NO
     if number and number <= len(places):

@@ -6,7 +6,7 @@ import re
 
 from rasa_sdk.events import SlotSet
 
-from actions import catalogue, home, intake
+from actions import catalogue, drafting, home, intake
 from actions.base import Events, LinliAction, Turn, button
 from bot.domain.taps import payload
 from bot.store.keepers import keepers
@@ -31,7 +31,8 @@ class ActionAskOffice(LinliAction):
         department = await self._department(text)
         profile = await turn.profile()
         if not department and KEEPERS.search(text):
-            return await self._keepers(turn, profile.building_id)
+            last = drafting.last_place(turn) or {}
+            return await self._keepers(turn, profile.building_id or last.get("building_id"))
         entry = await catalogue.faq_for(text, PLACES, near=_estate(profile.place))
         if department:
             turn.tell(department)
@@ -46,7 +47,7 @@ class ActionAskOffice(LinliAction):
 
     @staticmethod
     async def _keepers(turn: Turn, building_id: int | None) -> Events:
-        """Those of the home, or the question where that is; in the form it would lead astray."""
+        """Those of the home or the last matter; else the question where, but not in the form."""
         if building_id is None and not turn.in_form:
             return await home.ask_estate(turn, "utter_ask_home")
         found = await turn.call(keepers, building_id) if building_id else []

@@ -213,9 +213,17 @@ async def submit(turn: Turn, draft: Draft) -> Events:
     else:
         await _tell_opened(turn, draft, opened)
         numbers = [o.number for o in opened]
-        kept = {"draft": draft["id"], "numbers": numbers}
+        kept = {"draft": draft["id"], "numbers": numbers, "place": _kept_place(turn, draft)}
         return [*cleared(), SlotSet("opened", kept), SlotSet("focus", numbers[0])]
     return [SlotSet("draft", draft), SlotSet("confirmation", None), FollowupAction(drafting.FORM)]
+
+
+def _kept_place(turn: Turn, draft: Draft) -> dict[str, Any] | None:
+    """What is offered as the place of the next matter."""
+    place = draft.get("place") or {}
+    if place.get("building_id") and not draft.get("on_behalf"):
+        return place
+    return drafting.last_place(turn)
 
 
 async def _open_all(turn: Turn, draft: Draft) -> list[Opened]:

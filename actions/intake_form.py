@@ -117,8 +117,18 @@ class AskPlace(LinliAction):
             at_home = await _own_home(turn)
             turn.say("utter_ask_place_of", who=draft["on_behalf"], buttons=[*at_home, *skip])
         else:
-            turn.say("utter_ask_place", what=await drafting.named(draft), buttons=skip)
+            buttons = [*_same_place(draft), *skip]
+            turn.say("utter_ask_place", what=await drafting.named(draft), buttons=buttons)
         return []
+
+
+def _same_place(draft: Draft) -> list[dict[str, str]]:
+    """One tap for where the matter before was."""
+    last = draft.get("last")
+    if not last:
+        return []
+    known = {k: last[k] for k in ("building_id", "unit", "room") if last.get(k)}
+    return [button(f"还是{drafting.place_words({'place': last})}", payload("set_home", **known))]
 
 
 async def _own_home(turn: Turn) -> list[dict[str, str]]:

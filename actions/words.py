@@ -24,6 +24,11 @@ _SKIP = _set(
     "跳过 跳 先跳过 不填 先不填 不想说 不说 不方便说 不知道 不清楚 没有 无 没地址 不用填 "
     "略过 下一步 pass skip"
 )
+_SAME = _set(
+    "同上 一样 还是那里 还是那儿 还是那 还在那里 还在那儿 就是那里 就那里 还是这里 还是这儿 老地方 "
+    "上次那里 上次那个地方 同一个地方 还是上次那里 还是上次的地方 地址一样 地址不变 跟上次一样 "
+    "和上次一样 跟刚才一样 和刚才一样 刚才那里 还是刚才那里 刚才说过了 刚说过 说过了"
+)
 _ORDINALS = {c: i for i, c in enumerate("一二三四五六七八九", 1)} | {"两": 2}
 _ORDINAL = re.compile(
     r"^(?:第|选|我选|选择|就|要)?(?:第)?([1-9一二三四五六七八九两])(?:个|项|号|条|吧|呗|、|\.)?$"
@@ -81,6 +86,11 @@ def is_edit(text: str) -> bool:
 def is_skip(text: str) -> bool:
     """「跳过」."""
     return plain(text) in _SKIP
+
+
+def is_same(text: str) -> bool:
+    """「还是那里」."""
+    return plain(text) in _SAME
 
 
 def choice(text: str) -> int | None:
