@@ -1,4 +1,4 @@
 """What a message means: components for Rasa."""
 
 # Of trained classifiers on disk (`linear.Ensemble`); a version reads its own only.
-FORMAT = 2
+FORMAT = 3

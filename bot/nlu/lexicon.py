@@ -40,22 +40,37 @@ PATTERNS = {
 }
 
 
+# What one, two and more words of a group weigh.
+WEIGHTS = (0.0, 1.0, 1.5, 2.0)
+MOST = len(WEIGHTS) - 1
+
+
 class Lexicon:
-    """Word groups and patterns compiled once; `vector` is 0/1 by group."""
+    """How much a text speaks of each word group, and which patterns it has."""
 
     def __init__(self, groups: dict[str, list[str]]) -> None:
-        self.groups = groups
-        bodies = ["|".join(map(re.escape, words)) for words in groups.values()]
-        self._tests = [re.compile(body).search for body in [*bodies, *PATTERNS.values()]]
         self.names = [*groups, *PATTERNS]
+        self._columns: dict[str, list[int]] = {}
+        for column, words in enumerate(groups.values()):
+            for word in words:
+                self._columns.setdefault(str(word), []).append(column)
+        self._lengths = sorted({len(word) for word in self._columns})
+        self._patterns = [re.compile(body).search for body in PATTERNS.values()]
 
     def vector(self, text: str) -> np.ndarray:
-        """One number a group: does any of its words stand in the text?"""
-        return np.array([bool(test(text)) for test in self._tests], np.float32)
+        """One number a group or pattern.
 
-    def present(self, text: str) -> set[str]:
-        """Names of the groups found in the text."""
-        return {name for name, test in zip(self.names, self._tests, strict=True) if test(text)}
+        A group has 1 with one of its words in the text, 1.5 with two different ones, 2 with more;
+        a pattern has 1 or 0.
+        """
+        columns = self._columns
+        pieces = {text[i : i + n] for n in self._lengths for i in range(len(text) - n + 1)}
+        counts = [0] * (len(self.names) - len(self._patterns))
+        for piece in pieces:
+            for column in columns.get(piece, ()):
+                counts[column] += 1
+        marks = [float(bool(test(text))) for test in self._patterns]
+        return np.array([*(WEIGHTS[min(n, MOST)] for n in counts), *marks], np.float32)
 
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.MESSAGE_FEATURIZER, is_trainable=True)

@@ -29,7 +29,7 @@ EMERGENCY = "emergency"
 ALARM_WEIGHT = 10.0
 WORKERS = 2
 # The blocks of sense. A word group counts less than the sentence vector, whose length is 1.
-SCALES = {"vector": 1.0, "lexicon": 0.3}
+SCALES = {"vector": 1.0, "lexicon": 0.2}
 COUNTS = "counts"
 VIEWS = ("sense", "words", "alarm")
 # Chosen on residents' texts (ADR 0003): the share of sense, and what makes margins of words as
