@@ -183,9 +183,10 @@ def last_place(turn: Turn) -> dict[str, Any] | None:
     return (turn.slot("opened") or {}).get("place")
 
 
-def take_last(draft: Draft) -> None:
-    """It is where the matter before was."""
-    draft["place"] = draft.pop("last")
+def place_button(title: str, place: dict[str, Any]) -> dict[str, str]:
+    """One tap for a place that is known whole: as the draft's place, or outside a form as home."""
+    known = {k: place[k] for k in ("building_id", "unit", "room") if place.get(k)}
+    return button(title, payload("set_home", **known))
 
 
 def place_words(draft: Draft) -> str:
@@ -223,7 +224,7 @@ async def named(draft: Draft) -> str:
     if not items:
         return ""
     quoted = "、".join(f"“{item}”" for item in dict.fromkeys(items))
-    return f"{quoted}{('这件事', '这两件事')[len(items) - 1] if len(items) < 3 else '这几件事'}"
+    return quoted + {1: "这件事", 2: "这两件事"}.get(len(items), "这几件事")
 
 
 def _item_name(item: queries.Item | None) -> str:

@@ -155,7 +155,7 @@ async def _short_place(turn: Turn, draft: Draft, number: int | None) -> str:
         return ASK
     asked_for_last = draft.get("last") and not places and not draft.get("unknown")
     if asked_for_last and (number == 1 or words.is_yes(text) or words.is_same(text)):
-        drafting.take_last(draft)
+        draft["place"] = draft.pop("last")
         return ASK
     if words.is_no(text):
         return NO

@@ -269,6 +269,5 @@ async def _tell_opened(turn: Turn, draft: Draft, opened: list[Opened]) -> None:
         buttons = None
         lives_there = not draft.get("on_behalf") and not profile.building_id
         if ticket is opened[-1] and place.get("building_id") and lives_there:
-            parts = {k: place[k] for k in ("building_id", "unit", "room") if place.get(k)}
-            buttons = [button("把这里记为我的住址", payload("set_home", **parts))]
+            buttons = [drafting.place_button("把这里记为我的住址", place)]
         tell_ticket(turn, ticket, "utter_opened", buttons)

@@ -127,8 +127,7 @@ def _same_place(draft: Draft) -> list[dict[str, str]]:
     last = draft.get("last")
     if not last:
         return []
-    known = {k: last[k] for k in ("building_id", "unit", "room") if last.get(k)}
-    return [button(f"还是{drafting.place_words({'place': last})}", payload("set_home", **known))]
+    return [drafting.place_button(f"还是{drafting.place_words({'place': last})}", last)]
 
 
 async def _own_home(turn: Turn) -> list[dict[str, str]]:
@@ -136,9 +135,7 @@ async def _own_home(turn: Turn) -> list[dict[str, str]]:
     profile = await turn.profile()
     if not profile.building_id:
         return []
-    home = {"building_id": profile.building_id, "unit": profile.unit, "room": profile.room}
-    known = {name: value for name, value in home.items() if value}
-    return [button("和我住一起", payload("set_home", **known))]
+    return [drafting.place_button("和我住一起", await drafting.home_place(turn))]
 
 
 class AskConsent(LinliAction):

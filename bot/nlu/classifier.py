@@ -88,8 +88,9 @@ class MatterClassifier(IntentClassifier, GraphComponent):
         return cls(config, model_storage, resource)
 
     def train(self, training_data: TrainingData) -> Resource:
-        """Fit and calibrate both views."""
+        """Fit and calibrate both views; in which order the sentences come makes no difference."""
         examples = [m for m in training_data.intent_examples if m.get(TEXT)]
+        examples.sort(key=lambda m: (m.get(TEXT), m.get_full_intent()))
         labels = [m.get_full_intent() for m in examples]
         config = self._config
         ensemble = train(

@@ -155,8 +155,9 @@ def test_messages_are_labelled_a_model_is_trained_judged_shadowed_promoted_and_t
     expect(page.locator("[data-stage]")).to_contain_text("学习中", timeout=60_000)
     shot(page, "corpus-training")
     page.wait_for_url("**/desk/corpus/models/*", timeout=600_000)  # the page goes there by itself
-    # All of the page, for a failure to tell what the gate had against the model.
-    expect(page.get_by_role("main")).to_contain_text("体检通过")
+    # With all that stands below it: a failure tells what the gate had against the model.
+    expect(page.locator(".head", has=page.get_by_role("heading"))).to_contain_text("体检通过")
+    expect(page.get_by_role("heading", name="体检通过")).to_be_visible()
     expect(page.locator("#summary")).to_contain_text("新模型")
     shot(page, "corpus-report")
     with database.factory() as session:

@@ -17,7 +17,7 @@ from bot.nlu.calibration import calibration_error, temper
 from bot.nlu.classifier import MatterClassifier
 from bot.nlu.clauses import CLAUSES
 from bot.nlu.counts import CountFeaturizer
-from bot.nlu.linear import train
+from bot.nlu.linear import Ensemble, train
 
 CLASSES = ["housing/lift", "housing/heating", "dispute/pets", "greet"]
 CENTRES = np.eye(len(CLASSES), 8, dtype=np.float32)
@@ -69,6 +69,22 @@ def test_the_same_sentences_make_the_same_model():
     for view in ("sense", "words"):
         assert np.array_equal(getattr(first, view).weights, getattr(again, view).weights)
     assert first.report == again.report
+
+
+def test_the_order_of_the_sentences_makes_no_difference(tmp_path, noise):
+    sentences = [message(f"{n}-{i}", n, noise) for n in range(len(CLASSES)) for i in range(12)]
+    made = []
+    for number, messages in enumerate((sentences, sentences[::-1])):
+        storage, resource = LocalModelStorage(tmp_path / str(number)), Resource("classifier")
+        (tmp_path / str(number)).mkdir()
+        config = MatterClassifier.get_default_config()
+        context = ExecutionContext(GraphSchema({}))
+        MatterClassifier.create(config, storage, resource, context).train(TrainingData(messages))
+        with storage.read_from(resource) as folder:
+            made.append(Ensemble.read(folder))
+    first, again = made
+    assert first.sense and again.sense
+    assert np.array_equal(first.sense.weights, again.sense.weights)
 
 
 def test_talk_has_no_item_and_no_matter(loaded, noise):

