@@ -36,7 +36,9 @@ async def answer(turn: Turn) -> Events | None:
         return await _take(turn, number) if number else await show_wishes(turn)
     if reading.get("volunteer_kind"):
         return await _ask_next(turn, _chosen(turn))
-    if reading.tapped or volunteering.wants_to_sign_up(text):
+    # 「我来」 to nothing in particular offers oneself; there is no matter in it to file.
+    willing = volunteering.wants_to_sign_up(text) or volunteering.says_yes(text)
+    if reading.tapped or willing:
         return await _begin(turn, volunteering.kind_in(text))
     if volunteering.asks_hours(text):
         return await tell_hours(turn)
